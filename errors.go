@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 The concurrency Authors
+
+package concurrency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+)
+
+// The first five errors are those of etcd's package, with its texts.
+var (
+	// ErrElectionNotLeader says that the Election does not lead.
+	ErrElectionNotLeader = errors.New("election: not leader")
+	// ErrElectionNoLeader says that nobody leads.
+	ErrElectionNoLeader = errors.New("election: no leader")
+	// ErrLocked says that another session holds the lock.
+	ErrLocked = errors.New("mutex: Locked by another session")
+	// ErrSessionExpired says that a session's lease is gone, or can no longer
+	// be trusted to be there.
+	ErrSessionExpired = errors.New("mutex: session is expired")
+	// ErrLockReleased says that the Mutex does not hold the lock.
+	ErrLockReleased = errors.New("mutex: lock has already been released")
+
+	// ErrSessionOrphaned says that Orphan was called: the lease is no longer
+	// renewed, and lives for what is left of its TTL.
+	ErrSessionOrphaned = errors.New("concurrency: session is orphaned")
+	// ErrSessionClosed says that Close was called.
+	ErrSessionClosed = errors.New("concurrency: session is closed")
+	// ErrResigned says that Resign or Unlock was called.
+	ErrResigned = errors.New("concurrency: resigned")
+	// ErrKeyDeleted says that the candidate's key was deleted in etcd by
+	// somebody else, or together with its lease.
+	ErrKeyDeleted = errors.New("concurrency: key of the candidate was deleted")
+)
+
+// A LeaderError says why TryCampaign did not win: somebody else leads.
+// errors.Is(err, ErrElectionNotLeader) holds for it.
+type LeaderError struct {
+	// Leader is who led when TryCampaign asked.
+	Leader Candidate
+}
+
+// Error tells the leader's key and value.
+func (e *LeaderError) Error() string {
+	return fmt.Sprintf("concurrency: %q leads with value %q", e.Leader.Key, e.Leader.Value)
+}
+
+// Unwrap returns ErrElectionNotLeader.
+func (e *LeaderError) Unwrap() error { return ErrElectionNotLeader }
+
+// transient reports whether the same request may succeed later. Whether the
+// failed one was applied is open: only requests that may be repeated without
+// harm are asked again.
+func transient(err error) bool {
+	if errors.Is(err, errAttemptTimeout) || errors.Is(err, rpctypes.ErrTooManyRequests) {
+		return true
+	}
+	code := codes.OK
+	if etcdErr := (rpctypes.EtcdError{}); errors.As(err, &etcdErr) {
+		code = etcdErr.Code()
+	} else if s, ok := status.FromError(err); ok {
+		code = s.Code()
+	}
+	switch code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Aborted, codes.Internal, codes.Unknown:
+		return true
+	}
+	return false
+}
+
+// refused reports whether etcd refused a request for good, and so did not apply
+// it.
+func refused(err error) bool {
+	return errors.As(err, &rpctypes.EtcdError{}) && !transient(err)
+}
+
+// errAttemptTimeout is the cause with which one attempt at a request ends
+// when it is given up in favour of the next, which the client's balancer may
+// send to another member.
+var errAttemptTimeout = errors.New("concurrency: no answer from etcd in time")
+
+// retryDelay returns how long to wait before attempt n (from 1) at a failed
+// request: 20 ms doubling up to 640 ms, with half of it left to chance, so that
+// candidates that failed together do not come back together.
+func retryDelay(n int) time.Duration {
+	return jitter(20 * time.Millisecond << min(n-1, 5))
+}
+
+// jitter returns a duration from d/2 to d, by chance.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+// retry calls attempt until it succeeds, fails with an error that again does
+// not accept, or ctx ends. Each
+// call gets a context that ends after patience, which grows with every attempt,
+// so that a silent member does not hold the request while others could answer,
+// and a slow link is not cut short for ever. attempt must do no harm when it is
+// repeated. When ctx ends its cause is returned, joined to what failed last.
+func retry[T any](ctx context.Context, patience time.Duration, again func(error) bool, attempt func(context.Context) (T, error)) (T, error) {
+	var last error
+	for n := 1; ; n++ {
+		actx, cancel := context.WithTimeoutCause(ctx, patience, errAttemptTimeout)
+		resp, err := attempt(actx)
+		timedOut := actx.Err() != nil
+		cancel()
+		if err == nil {
+			return resp, nil
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return resp, endedBecause(cause, last)
+		}
+		if timedOut {
+			err = errAttemptTimeout
+		}
+		if !again(err) {
+			return resp, err
+		}
+		last = err
+		patience *= 2
+		if err := sleep(ctx, retryDelay(n)); err != nil {
+			return resp, endedBecause(err, last)
+		}
+	}
+}
+
+// endedBecause adds to the cause of a context's end what failed last, for
+// whoever reads the error and wonders why it took so long.
+func endedBecause(cause, last error) error {
+	if last == nil {
+		return cause
+	}
+	return fmt.Errorf("%w (last failure: %w)", cause, last)
+}
+
+// sleep waits for d, or until ctx ends, and then returns the cause.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
