@@ -24,15 +24,15 @@
 // while leading: it says when to stop (Done, Context) and it fences writes off
 // that come too late (Fence).
 //
-//	              Campaign                   nobody ahead
-//	 (no key) ────────────────▶ waiting ─────────────────────▶ leading
-//	    ▲                          │                          Term lasts
-//	    │   ctx ends, Resign,      │                              │
-//	    ├──────────────────────────┘                              │
-//	    │   key or lease gone                                     │
-//	    │                                                         │
-//	    └─────────────────────────────────────────────────────────┘
-//	         Resign, Close, key deleted, no answer within the TTL
+//	             Campaign                   nobody ahead
+//	(no key) ────────────────▶ waiting ─────────────────────▶ leading
+//	   ▲                          │                          Term lasts
+//	   │   ctx ends, Resign,      │                              │
+//	   ├──────────────────────────┘                              │
+//	   │   key or lease gone                                     │
+//	   │                                                         │
+//	   └─────────────────────────────────────────────────────────┘
+//	        Resign, Close, key deleted, no answer within the TTL
 //
 // # Guarantees
 //
@@ -40,6 +40,7 @@
 //     Term.Rev grows from each leader to the next, so it is a fencing token; a
 //     transaction that is guarded by Term.Fence is applied only while that very
 //     term lasts.
+//
 //  2. Step down first. Session.Done and Term.Done close before the server can give
 //     the lease up, however slow or lost its answers are. The deadline is
 //
@@ -49,26 +50,33 @@
 //     when it receives the renewal. This assumes clocks that run at the same rate
 //     to within 1%, and a process that is running: one that was paused is stopped
 //     by the fence and not by the clock.
+//
 //  3. No false victory. Campaign and Lock return nil only if the own key, of this
 //     very candidacy, was there with nobody ahead of it, as seen by one
 //     linearizable read or by the transaction that wrote it.
+//
 //  4. No ghosts. A Campaign or Lock that returns an error leaves no key behind:
 //     what was or may have been written is deleted, at once if etcd answers, else in
 //     the background until it does or the lease is over. It never deletes a key that
 //     another Election or Mutex of the session holds or waits with.
+//
 //  5. Nothing hangs. Every call returns within a second of its context's end, also
 //     while etcd is down. A waiter whose key or lease is gone returns with an error,
 //     also while the leader stays. A watch that is silent, cut, compacted, or stuck
 //     on a member without a leader does not hide a victory for longer than the
 //     session's TTL.
+//
 //  6. First come, first led. Succession follows the order of entry.
+//
 //  7. Observers see it all. Every leader and every proclamation since the start, in
 //     order, never backwards, across compaction, reconnects and the loss of members; a
 //     reader that falls behind by more than 512 updates skips ahead to the newest.
 //     The channel of Observe closes only when its context or the client ends.
+//
 //  8. State tells the truth. A candidate is no leader: until it has won, Key is empty,
 //     Rev is 0 and Proclaim fails. After a failed Resign or Unlock the state stands,
 //     and the call can be made again. All methods are safe for concurrent use.
+//
 //  9. Names are apart. Elections a, ab and a/b never touch each other, and a stray
 //     key under the name is no candidate: a key is a candidate's only if it is
 //     named by the lease that it is attached to.

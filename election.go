@@ -37,12 +37,12 @@ func ResumeElection(s *Session, pfx string, leaderKey string, leaderRev int64) *
 	if _, ok := candidateLease(pfx, leaderKey); ok && strings.HasSuffix(pfx, "/") {
 		e.prefix = pfx
 	}
-	if leaderKey != "" {
+	if leaderKey != "" && leaderRev > 0 {
 		lease, ok := candidateLease(e.prefix, leaderKey)
 		if !ok {
 			lease = s.id
 		}
-		e.held = s.resumeSeat(leaderKey, lease, leaderRev)
+		e.held = s.resume(leaderKey, lease, leaderRev)
 	}
 	return e
 }
@@ -73,10 +73,10 @@ func (e *Election) Campaign(ctx context.Context, val string) error {
 	return e.acquire(ctx, func(ctx context.Context, st *seat) (place, error) {
 		p, err := e.enter(ctx, st, val)
 		if err == nil && p.value != val {
-			p.hdr, err = e.proclaimWith(ctx, p.seat, val)
+			p.hdr, err = e.update(ctx, p, val)
 		}
 		if err == nil && !p.first {
-			p.hdr, err = e.wait(ctx, p.seat)
+			p.hdr, err = e.wait(ctx, p.candidacy)
 		}
 		return p, err
 	})
@@ -88,38 +88,58 @@ func (e *Election) Campaign(ctx context.Context, val string) error {
 func (e *Election) TryCampaign(ctx context.Context, val string) error {
 	return e.acquire(ctx, func(ctx context.Context, st *seat) (place, error) {
 		p, leader, err := e.try(ctx, st, val)
-		if err == nil && leader != nil {
+		if err == nil && !p.first {
 			err = &LeaderError{Leader: *leader}
 		}
 		if err == nil && p.value != val {
-			p.hdr, err = e.proclaimWith(ctx, p.seat, val)
+			p.hdr, err = e.update(ctx, p, val)
 		}
 		return p, err
 	})
 }
 
-// proclaimWith is proclaim for a candidate: it tries for as long as the candidacy
-// lasts.
-func (q queue) proclaimWith(ctx context.Context, st *seat, val string) (*pb.ResponseHeader, error) {
-	ctx, unbind := st.bind(ctx)
+// update sets the value of a candidate's key to val, and tries for as long as the
+// candidacy lasts. Each attempt replaces only the value that was seen before, so
+// that none that comes late replaces a newer one.
+func (q queue) update(ctx context.Context, p place, val string) (*pb.ResponseHeader, error) {
+	ctx, unbind := bind(ctx, p.ctx)
 	defer unbind()
-	return retry(ctx, q.session.patience(), transient, func(ctx context.Context) (*pb.ResponseHeader, error) {
-		return q.proclaim(ctx, st, val)
-	})
+	for {
+		resp, err := retry(ctx, q.session.patience(), transient, func(ctx context.Context) (*v3.TxnResponse, error) {
+			return q.session.client.Txn(ctx).
+				If(v3.Compare(v3.CreateRevision(p.key), "=", p.rev), v3.Compare(v3.ModRevision(p.key), "=", p.modRev)).
+				Then(v3.OpPut(p.key, val, v3.WithIgnoreLease())).
+				Else(v3.OpGet(p.key)).
+				Commit()
+		})
+		if err != nil {
+			return nil, err
+		}
+		if resp.Succeeded {
+			return header(resp), nil
+		}
+		if !stands(resp, p.rev) {
+			return nil, p.over()
+		}
+		kv := ownKey(resp)[0]
+		if string(kv.Value) == val {
+			return header(resp), nil
+		}
+		p.modRev = kv.ModRevision
+	}
 }
 
 // proclaim sets the value of a candidate's key, and leaves its lease alone.
-func (q queue) proclaim(ctx context.Context, st *seat, val string) (*pb.ResponseHeader, error) {
+func (q queue) proclaim(ctx context.Context, c *candidacy, val string) (*pb.ResponseHeader, error) {
 	resp, err := q.session.client.Txn(ctx).
-		If(v3.Compare(v3.CreateRevision(st.key), "=", st.createRevision())).
-		Then(v3.OpPut(st.key, val, v3.WithIgnoreLease())).
+		If(v3.Compare(v3.CreateRevision(c.key), "=", c.rev)).
+		Then(v3.OpPut(c.key, val, v3.WithIgnoreLease())).
 		Commit()
 	if err != nil {
 		return nil, err
 	}
 	if !resp.Succeeded {
-		st.keyGone(ErrKeyDeleted)
-		return nil, ErrKeyDeleted
+		return nil, c.over()
 	}
 	return header(resp), nil
 }
@@ -129,12 +149,12 @@ func (q queue) proclaim(ctx context.Context, st *seat, val string) (*pb.Response
 // etcd sees it. After any other error the leadership stands, and whether
 // the value was set is open.
 func (e *Election) Proclaim(ctx context.Context, val string) error {
-	st := e.place()
-	if st == nil {
+	c := e.place()
+	if c == nil {
 		return ErrElectionNotLeader
 	}
-	hdr, err := e.proclaim(ctx, st, val)
-	if err == ErrKeyDeleted { //nolint:errorlint // made by proclaim
+	hdr, err := e.proclaim(ctx, c, val)
+	if c.isGone() {
 		return ErrElectionNotLeader
 	}
 	if err != nil {
@@ -158,9 +178,8 @@ func (e *Election) Resign(ctx context.Context) error {
 	return err
 }
 
-// Term returns the current leadership, or nil if this Election does not lead. A
-// Term that is over is returned until its key is known to be gone: ask
-// its Err.
+// Term returns the leadership that was won last, or nil if none was since the last
+// Resign. It may be over: ask its Err.
 func (e *Election) Term() *Term { return e.term() }
 
 // Key returns the leader's key while this Election leads, and else "": a
@@ -170,8 +189,8 @@ func (e *Election) Key() string { return e.heldKey() }
 // Rev returns the create revision of the leader's key while this Election leads,
 // and else 0.
 func (e *Election) Rev() int64 {
-	if st := e.place(); st != nil {
-		return st.createRevision()
+	if c := e.place(); c != nil {
+		return c.rev
 	}
 	return 0
 }

@@ -40,6 +40,9 @@ var (
 	// ErrKeyDeleted says that the candidate's key was deleted in etcd by
 	// somebody else, or together with its lease.
 	ErrKeyDeleted = errors.New("concurrency: key of the candidate was deleted")
+
+	// errSwept ends a candidacy that nobody wants any more.
+	errSwept = errors.New("concurrency: key was deleted for want of a user")
 )
 
 // A LeaderError says why TryCampaign did not win: somebody else leads.
@@ -61,7 +64,7 @@ func (e *LeaderError) Unwrap() error { return ErrElectionNotLeader }
 // failed one was applied is open: only requests that may be repeated without
 // harm are asked again.
 func transient(err error) bool {
-	if errors.Is(err, errAttemptTimeout) || errors.Is(err, rpctypes.ErrTooManyRequests) {
+	if isSilence(err) || errors.Is(err, rpctypes.ErrTooManyRequests) {
 		return true
 	}
 	code := codes.OK
@@ -83,10 +86,8 @@ func refused(err error) bool {
 	return errors.As(err, &rpctypes.EtcdError{}) && !transient(err)
 }
 
-// errAttemptTimeout is the cause with which one attempt at a request ends
-// when it is given up in favour of the next, which the client's balancer may
-// send to another member.
-var errAttemptTimeout = errors.New("concurrency: no answer from etcd in time")
+// errSilence says that a request or a watch got no answer for a while.
+var errSilence = errors.New("concurrency: no answer from etcd")
 
 // retryDelay returns how long to wait before attempt n (from 1) at a failed
 // request: 20 ms doubling up to 640 ms, with half of it left to chance, so that
@@ -98,38 +99,72 @@ func retryDelay(n int) time.Duration {
 // jitter returns a duration from d/2 to d, by chance.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
-// retry calls attempt until it succeeds, fails with an error that again does
-// not accept, or ctx ends. Each
-// call gets a context that ends after patience, which grows with every attempt,
-// so that a silent member does not hold the request while others could answer,
-// and a slow link is not cut short for ever. attempt must do no harm when it is
-// repeated. When ctx ends its cause is returned, joined to what failed last.
+// maxOpen is how many attempts at one request may be open at a time.
+const maxOpen = 5
+
+// retry calls attempt until it succeeds, fails with an error that again does not
+// accept, or ctx ends; then it returns ctx's cause, joined to what failed last.
+//
+// When an attempt has not been answered after patience, the next one is made
+// beside it, which the client's balancer may send to another member: so neither
+// does a silent member hold the request up while others could answer, nor is
+// a slow one cut short. The first that succeeds counts, the others are cancelled.
+// attempt must do no harm when it is repeated, and repeated late.
 func retry[T any](ctx context.Context, patience time.Duration, again func(error) bool, attempt func(context.Context) (T, error)) (T, error) {
-	var last error
-	for n := 1; ; n++ {
-		actx, cancel := context.WithTimeoutCause(ctx, patience, errAttemptTimeout)
+	type result struct {
+		resp T
+		err  error
+	}
+	attempts, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan result, maxOpen)
+	try := func() {
+		actx, cancel := context.WithTimeout(attempts, maxOpen*patience)
+		defer cancel()
 		resp, err := attempt(actx)
-		timedOut := actx.Err() != nil
-		cancel()
-		if err == nil {
-			return resp, nil
+		if err != nil && actx.Err() != nil {
+			err = errSilence
 		}
-		if cause := context.Cause(ctx); cause != nil {
-			return resp, endedBecause(cause, last)
-		}
-		if timedOut {
-			err = errAttemptTimeout
-		}
-		if !again(err) {
-			return resp, err
-		}
-		last = err
-		patience *= 2
-		if err := sleep(ctx, retryDelay(n)); err != nil {
-			return resp, endedBecause(err, last)
+		results <- result{resp, err}
+	}
+
+	go try()
+	open, failures := 1, 0
+	next := time.NewTimer(patience)
+	defer next.Stop()
+	var last error
+	var none T
+	for {
+		select {
+		case r := <-results:
+			open--
+			if r.err == nil {
+				return r.resp, nil
+			}
+			if ctx.Err() != nil {
+				return none, endedBecause(context.Cause(ctx), last)
+			}
+			if !again(r.err) {
+				return none, r.err
+			}
+			last = r.err
+			if open == 0 {
+				failures++
+				next.Reset(retryDelay(failures))
+			}
+		case <-next.C:
+			if open < maxOpen {
+				open++
+				go try()
+			}
+			next.Reset(patience)
+		case <-ctx.Done():
+			return none, endedBecause(context.Cause(ctx), last)
 		}
 	}
 }
+
+func isSilence(err error) bool { return errors.Is(err, errSilence) }
 
 // endedBecause adds to the cause of a context's end what failed last, for
 // whoever reads the error and wonders why it took so long.

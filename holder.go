@@ -14,61 +14,70 @@ import (
 )
 
 // A holder is what an Election and a Mutex are made of: a queue, and the first
-// place in it once it is won.
+// place in it once that is won.
 type holder struct {
 	queue
 
 	mu         sync.Mutex
-	contending int   // how many calls are under way to win the place
-	held       *seat // the place won, nil if there is none; the holder is a user of it
+	contending int        // how many calls are under way to win the place
+	held       *candidacy // that the place is held with, nil if it is not; the holder is a user of it
 	hdr        *pb.ResponseHeader
 }
 
-// acquire takes a seat and runs win with it until the place that it returns is
-// the first, and holds that. If win fails, the seat is given up.
+// acquire contends for the first place with win, and holds it. If win fails, the
+// place that it has reached is given up.
 func (h *holder) acquire(ctx context.Context, win func(context.Context, *seat) (place, error)) error {
 	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := context.Cause(h.session.alive); err != nil {
 		return err
 	}
 	h.mu.Lock()
 	h.contending++
 	h.mu.Unlock()
-
-	st, err := h.session.takeSeat(ctx, h.key())
-	p := place{seat: st}
-	if err == nil {
-		p, err = win(ctx, st)
-		if err == nil {
-			err = context.Cause(p.seat.ctx) // won and lost again already
-		}
-		if err != nil {
-			p.seat.giveUp()
-		}
-	}
-
+	p, err := h.win(ctx, win)
 	h.mu.Lock()
 	h.contending--
-	if err != nil {
-		h.mu.Unlock()
-		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			h.session.expire(fmt.Errorf("concurrency: lease %x: %w: %w", h.session.id, err, ErrSessionExpired))
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return err
-	}
 	before := h.held
-	h.held, h.hdr = p.seat, p.hdr
-	p.seat.lead()
-	h.mu.Unlock()
-	if before != nil {
-		before.leave()
+	if err == nil {
+		h.held, h.hdr = p.candidacy, p.hdr
 	}
-	return nil
+	h.mu.Unlock()
+	if err == nil {
+		if before != nil {
+			before.leave()
+		}
+		return nil
+	}
+
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		h.session.expire(fmt.Errorf("concurrency: lease %x: %w: %w", h.session.id, err, ErrSessionExpired))
+	}
+	switch lost := h.session.lostErr(); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case lost != nil && !refused(err) && err != ErrSessionExpired: //nolint:errorlint // made by Lock
+		return lost
+	}
+	return err
+}
+
+func (h *holder) win(ctx context.Context, win func(context.Context, *seat) (place, error)) (place, error) {
+	st, err := h.session.contend(ctx, h.key())
+	if err != nil {
+		return place{}, err
+	}
+	p, err := win(ctx, st)
+	if err == nil {
+		if err = p.lead(); err == nil {
+			return p, nil
+		}
+	}
+	if p.candidacy != nil {
+		p.candidacy.leave()
+	} else {
+		st.leave()
+	}
+	st.settledSoon()
+	return p, err
 }
 
 // release gives the place up, or the candidacy for it. It reports whether there
@@ -76,15 +85,18 @@ func (h *holder) acquire(ctx context.Context, win func(context.Context, *seat) (
 func (h *holder) release(ctx context.Context) (bool, error) {
 	h.mu.Lock()
 	held := h.held
-	st := held
-	if st == nil && h.contending > 0 {
-		st = h.session.currentSeat(h.key())
-	}
+	contending := h.contending > 0
 	h.mu.Unlock()
-	if st == nil {
+	if held == nil && !contending {
 		return false, nil
 	}
-	hdr, err := st.resign(ctx)
+	var hdr *pb.ResponseHeader
+	var err error
+	if held != nil {
+		hdr, err = held.resign(ctx)
+	} else {
+		hdr, err = h.session.withdraw(ctx, h.key())
+	}
 	if err != nil {
 		return true, err
 	}
@@ -103,9 +115,9 @@ func (h *holder) release(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// place returns the seat held, nil if there is none or its key is known to be
-// gone.
-func (h *holder) place() *seat {
+// place returns the candidacy held, nil if there is none or its key is known to
+// be gone.
+func (h *holder) place() *candidacy {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.held == nil || h.held.isGone() {
@@ -115,15 +127,17 @@ func (h *holder) place() *seat {
 }
 
 func (h *holder) term() *Term {
-	if st := h.place(); st != nil {
-		return st.lead()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held == nil {
+		return nil
 	}
-	return nil
+	return h.held.currentTerm()
 }
 
 func (h *holder) heldKey() string {
-	if st := h.place(); st != nil {
-		return st.key
+	if c := h.place(); c != nil {
+		return c.key
 	}
 	return ""
 }

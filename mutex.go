@@ -5,7 +5,6 @@ package concurrency
 
 import (
 	"context"
-	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	v3 "go.etcd.io/etcd/client/v3"
@@ -33,7 +32,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	return m.acquire(ctx, func(ctx context.Context, st *seat) (place, error) {
 		p, err := m.enter(ctx, st, "")
 		if err == nil && !p.first {
-			p.hdr, err = m.wait(ctx, p.seat)
+			p.hdr, err = m.wait(ctx, p.candidacy)
 		}
 		if err == ErrKeyDeleted { //nolint:errorlint // made by wait
 			err = ErrSessionExpired
@@ -46,8 +45,8 @@ func (m *Mutex) Lock(ctx context.Context) error {
 // it or is about to. A refused TryLock writes nothing.
 func (m *Mutex) TryLock(ctx context.Context) error {
 	return m.acquire(ctx, func(ctx context.Context, st *seat) (place, error) {
-		p, holder, err := m.try(ctx, st, "")
-		if err == nil && holder != nil {
+		p, _, err := m.try(ctx, st, "")
+		if err == nil && !p.first {
 			err = ErrLocked
 		}
 		return p, err
@@ -69,16 +68,16 @@ func (m *Mutex) Unlock(ctx context.Context) error {
 	return err
 }
 
-// Term returns the current holding of the lock, or nil if this Mutex does not
-// hold it; see Election.Term.
+// Term returns the holding of the lock that was won last, or nil if none was since
+// the last Unlock. It may be over: ask its Err.
 func (m *Mutex) Term() *Term { return m.term() }
 
 // IsOwner returns a comparison that holds in a transaction exactly while this
 // Mutex holds the lock, and never if it does not. Term.Fence is the same for
 // one holding, whatever the Mutex does later.
 func (m *Mutex) IsOwner() v3.Cmp {
-	if t := m.term(); t != nil {
-		return t.Fence()
+	if c := m.place(); c != nil {
+		return c.currentTerm().Fence()
 	}
 	return v3.Compare(v3.CreateRevision(m.key()), "=", -1)
 }
@@ -90,46 +89,3 @@ func (m *Mutex) Key() string { return m.heldKey() }
 // Header returns the header of the last answer with which the lock was won or
 // given up, nil before.
 func (m *Mutex) Header() *pb.ResponseHeader { return m.header() }
-
-// A locker is a Mutex as a sync.Locker. It excludes the goroutines of the session
-// from one another first, and then the session from the others.
-type locker struct {
-	local *sync.Mutex
-	m     *Mutex
-}
-
-// NewLocker returns a Mutex of the given name as a sync.Locker, which excludes
-// goroutines of the same session as well, also those that use another Locker of
-// that session and name. Its methods wait for as long as the client lives, and
-// panic where those of the Mutex return an error: a service that wants to go on
-// after it has lost etcd uses Mutex.
-func NewLocker(s *Session, pfx string) sync.Locker {
-	m := NewMutex(s, pfx)
-	return &locker{local: s.localMutex(m.key()), m: m}
-}
-
-func (l *locker) Lock() {
-	l.local.Lock()
-	if err := l.m.Lock(l.m.session.client.Ctx()); err != nil {
-		l.local.Unlock()
-		panic(err)
-	}
-}
-
-func (l *locker) Unlock() {
-	if err := l.m.Unlock(l.m.session.client.Ctx()); err != nil {
-		panic(err)
-	}
-	l.local.Unlock()
-}
-
-// localMutex returns the mutex that all Lockers of the session with this key
-// share.
-func (s *Session) localMutex(key string) *sync.Mutex {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.lockers[key] == nil {
-		s.lockers[key] = new(sync.Mutex)
-	}
-	return s.lockers[key]
-}

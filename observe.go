@@ -185,9 +185,7 @@ func (o *observer) follow(failures *int) error {
 			return err
 		}
 	}
-	openCtx, cancel := context.WithTimeout(o.ctx, s.openPatience(*failures))
-	w, err := s.openWatch(o.ctx, openCtx, o.prefix, v3.WithPrefix(), v3.WithRev(o.rev+1))
-	cancel()
+	w, err := s.openWatch(o.ctx, s.openPatience(*failures), o.prefix, v3.WithPrefix(), v3.WithRev(o.rev+1))
 	if err != nil {
 		return err
 	}
@@ -210,14 +208,13 @@ func (o *observer) follow(failures *int) error {
 			silence.Reset(jitter(s.recheck()))
 		case <-silence.C:
 			if asked {
-				w.suspect()
-				return errAttemptTimeout
+				return w.suspect()
 			}
 			asked = true
 			askCtx, cancel := context.WithTimeout(w.ctx, s.patience())
 			_ = s.client.RequestProgress(askCtx) // no answer is an answer too
 			cancel()
-			silence.Reset(s.openPatience(1))
+			silence.Reset(s.openPatience(2))
 		case <-o.ctx.Done():
 			return context.Cause(o.ctx)
 		}

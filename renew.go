@@ -73,6 +73,12 @@ func (s *Session) keepAlive(assumedTTL time.Duration) {
 	} else {
 		due = expiry.Add(-ttl + ttl/renewalsPerTTL)
 	}
+	pace := func() time.Duration {
+		if s.TTL() == 0 {
+			return 500 * time.Millisecond // the lease may be a short one
+		}
+		return ttl / attemptsPerTTL
+	}
 	guarded := func() time.Time { return expiry.Add(-ttl / guardPerTTL) }
 
 	timer := time.NewTimer(0)
@@ -100,16 +106,19 @@ func (s *Session) keepAlive(assumedTTL time.Duration) {
 			}
 			r.ask <- struct{}{}
 			underWay[r] = true
-			due = now.Add(ttl / attemptsPerTTL)
+			due = now.Add(pace())
 
 		case a := <-answers:
+			if !underWay[a.from] {
+				continue // it was dropped while it answered
+			}
 			delete(underWay, a.from)
 			if a.err != nil {
 				a.from.cancel()
 				lastErr = a.err
 				// The others may still answer. If none is left, ask again soon.
 				if failures++; len(underWay) == 0 {
-					due = time.Now().Add(min(retryDelay(failures), ttl/attemptsPerTTL))
+					due = time.Now().Add(min(retryDelay(failures), pace()))
 				}
 				continue
 			}

@@ -5,280 +5,321 @@ package concurrency
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	v3 "go.etcd.io/etcd/client/v3"
 )
 
-// A seat is a session's place in one queue: the one key that every Election and
-// Mutex of the session with the same name share. It lasts from the first that
-// enters until the key is known to be gone.
+// A seat is what a session knows of one key: the one that all its Elections and
+// Mutexes of the same name share. It is in the session's table for as long as
+// anything about the key is under way, so that all who use the key meet there:
 //
-// Each Campaign or Lock under way, each leadership or lock held, and each
-// entering transaction whose answer is still open, counts as a user of the seat.
-// The last one out deletes the key, so that
-//   - nobody deletes a key that another one waits or leads with, and
-//   - a transaction that is answered after its Campaign has gone leaves no ghost.
+//   - calls that contend: they have sent, or will send, a transaction that enters
+//     the key, and do not know yet where it stands;
+//   - entering transactions whose answer is open, which may outlast the call that
+//     sent them;
+//   - the candidacy: the key as it was last seen to be created, and those who wait
+//     or lead with it.
 //
-// Until the deletion is answered the seat stays in the session's table, and a
-// new candidacy under the same key waits for it: it could otherwise take over
-// a key that is about to go.
+// When nobody contends and nobody uses the candidacy, the key is not wanted: it is
+// swept, which deletes it. So nobody deletes a key that another one waits or leads
+// with, and what is written by a transaction that is answered late is deleted when
+// the answer comes. Until a sweep is answered new contenders wait: they could
+// otherwise take over a key that is about to go.
+//
+// All fields but the first four are guarded by session.mu.
 type seat struct {
 	session *Session
 	key     string
-	lease   v3.LeaseID // that the key is attached to
+	lease   v3.LeaseID // that the key is named by
+	ctx     context.Context
+	stop    context.CancelCauseFunc // ends ctx, when the session is lost or nothing is under way
 
-	// ctx ends when the candidacy is over: the key is gone or given up, or the
-	// session is no longer alive. The cause tells.
-	ctx  context.Context
-	stop context.CancelCauseFunc
-	left chan struct{} // closed when nothing of the seat is left in etcd
-
-	// Guarded by session.mu.
-	users    int
-	entering int   // how many of the users are entering transactions
-	rev      int64 // the key's create revision, 0 while unknown
-	gone     bool  // the key of revision rev is gone, or was taken back
-	unclear  bool  // a request failed that may have written the key all the same
-	leaving  bool  // the last user is out, the key is being deleted
-	term     *Term // of the seat's leadership, if it has won
+	contenders int
+	contest    context.Context // of the contenders: Resign ends it
+	endContest context.CancelCauseFunc
+	open       int   // entering transactions without an answer
+	unclear    bool  // one failed, and may have written the key all the same
+	gone       int64 // all keys created up to this revision are gone
+	current    *candidacy
+	sweeping   bool
+	changed    chan struct{} // closed and made anew when the seat has changed
 }
 
-// takeSeat returns the seat for key with one more user. It waits while an
-// earlier seat is being given back.
-func (s *Session) takeSeat(ctx context.Context, key string) (*seat, error) {
+// A candidacy is one life of a seat's key, from its creation on.
+type candidacy struct {
+	*seat
+	rev  int64 // the key's create revision
+	ctx  context.Context
+	stop context.CancelCauseFunc // ends ctx: the key is gone, or the session lost
+
+	// Guarded by session.mu.
+	users     int
+	resigning int   // calls under way to delete the key
+	term      *Term // of the leadership that was won last, nil before
+}
+
+// contend returns the seat for key, as one more contender. It waits while the key
+// is being swept.
+func (s *Session) contend(ctx context.Context, key string) (*seat, error) {
 	for {
 		s.mu.Lock()
-		st := s.seats[key]
-		if st == nil {
-			st = s.newSeatLocked(key)
+		if s.lost != nil {
+			defer s.mu.Unlock()
+			return nil, s.lost
 		}
-		if !st.leaving {
-			st.users++
+		st := s.seatLocked(key, s.id)
+		// Nor does anybody join a contest that Resign has ended.
+		if !st.sweeping && (st.contest == nil || st.contest.Err() == nil) {
+			if st.contenders++; st.contest == nil {
+				st.contest, st.endContest = context.WithCancelCause(st.ctx)
+			}
 			s.mu.Unlock()
 			return st, nil
 		}
+		changed := st.changed
 		s.mu.Unlock()
 		select {
-		case <-st.left:
+		case <-changed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		case <-s.client.Ctx().Done():
+			return nil, errClientClosed
 		}
 	}
 }
 
-func (s *Session) newSeatLocked(key string) *seat {
-	st := &seat{session: s, key: key, lease: s.id, left: make(chan struct{})}
-	st.ctx, st.stop = context.WithCancelCause(s.alive)
-	s.seats[key] = st
-	return st
-}
-
-// resumeSeat returns a seat whose key was created at rev, perhaps by another
-// session.
-func (s *Session) resumeSeat(key string, lease v3.LeaseID, rev int64) *seat {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.seats[key]; st != nil && st.rev == rev && !st.leaving {
-		st.users++
-		return st
-	}
-	st := &seat{session: s, key: key, lease: lease, left: make(chan struct{}), users: 1, rev: rev}
-	st.ctx, st.stop = context.WithCancelCause(s.alive)
-	if s.seats[key] == nil {
+func (s *Session) seatLocked(key string, lease v3.LeaseID) *seat {
+	st := s.seats[key]
+	if st == nil {
+		st = &seat{session: s, key: key, lease: lease, changed: make(chan struct{})}
+		st.ctx, st.stop = context.WithCancelCause(s.client.Ctx())
+		if s.lost != nil {
+			st.stop(s.lost)
+		}
 		s.seats[key] = st
 	}
 	return st
 }
 
-// bind returns a context that ends with ctx, and with the candidacy and its cause.
-func (st *seat) bind(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	unbind := context.AfterFunc(st.ctx, func() { cancel(context.Cause(st.ctx)) })
-	return ctx, func() {
-		unbind()
-		cancel(nil)
+// resume returns a candidacy that was won before, perhaps by another session,
+// and makes the caller its user.
+func (s *Session) resume(key string, lease v3.LeaseID, rev int64) *candidacy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.seatLocked(key, lease)
+	c := st.current
+	if c == nil || c.rev != rev {
+		c = st.newCandidacyLocked(rev)
+		if st.current == nil {
+			st.current = c
+		}
 	}
+	c.users++
+	c.leadLocked()
+	return c
 }
 
-// currentSeat returns the seat for key, or nil.
-func (s *Session) currentSeat(key string) *seat {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.seats[key]
+// newCandidacyLocked makes a candidacy without users.
+func (st *seat) newCandidacyLocked(rev int64) *candidacy {
+	c := &candidacy{seat: st, rev: rev}
+	c.ctx, c.stop = context.WithCancelCause(st.ctx)
+	return c
 }
 
-// createRevision returns the revision at which the seat's key was created, 0
-// while unknown.
-func (st *seat) createRevision() int64 {
+// begin counts one more entering transaction.
+func (st *seat) begin() {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
-	return st.rev
+	st.open++
 }
 
-func (st *seat) isGone() bool {
+// answered takes note of what an entering transaction came to: the session's key
+// is there with create revision rev, or (0) it is not, or, if unclear, who knows.
+func (st *seat) answered(rev int64, unclear bool) {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
-	return st.gone
-}
-
-// beginEntering counts one more entering transaction as a user.
-func (st *seat) beginEntering() {
-	st.session.mu.Lock()
-	defer st.session.mu.Unlock()
-	st.users++
-	st.entering++
-}
-
-// entered takes note of an entering transaction's answer: the key stands with
-// create revision rev (0: it does not stand), or, if unclear, it may. It returns
-// the seat that the transaction's user is now a user of, which is another one if
-// the key that this seat knew is gone and has been made anew.
-func (st *seat) entered(rev int64, unclear bool) *seat {
-	s := st.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.entering--
+	st.open--
 	st.unclear = st.unclear || unclear
-	if rev == 0 || rev == st.rev {
-		return st
+	c := st.current
+	// An answer may be old, and tell of a key that is known to be gone. One that is
+	// newer than the candidacy tells that the candidacy's key is gone.
+	if rev > st.gone && (c == nil || rev > c.rev) {
+		st.endLocked(c, ErrKeyDeleted)
+		st.current = st.newCandidacyLocked(rev)
 	}
-	if st.rev == 0 && !st.gone {
-		st.rev = rev
-		return st
-	}
-	// Another key of the same name: the candidacy of this seat ended unseen.
-	s.goneLocked(st, ErrKeyDeleted)
-	next := s.seats[st.key]
-	switch {
-	case next == nil:
-		next = s.newSeatLocked(st.key)
-	case next.leaving:
-		next.unclear = true // whoever cleans up there finds it
-		return st
-	case next.rev != 0 && next.rev != rev:
-		return st // an old answer: that key is gone as well
-	}
-	st.users--
-	next.users++
-	next.rev = rev
-	return next
+	st.settleLocked()
 }
 
-// leave takes one user off the seat; the last one out deletes the key. The
-// channel closes when no key is left that the caller would have to answer for.
-func (st *seat) leave() <-chan struct{} {
-	s := st.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.users--
-	if st.users > st.entering {
-		return closedChan // another one holds the seat
-	}
-	if st.users > 0 {
-		return st.left // when the open transactions have been answered
-	}
-	if st.rev != 0 && !st.gone || st.unclear {
-		st.leaving = true
-		go st.clear()
-		return st.left
-	}
-	st.closeLocked()
-	return st.left
-}
-
-// goneLocked ends the seat because its key is gone.
-func (s *Session) goneLocked(st *seat, cause error) {
-	st.gone = true
-	st.stop(cause)
-	if st.term != nil {
-		st.term.stop(cause)
-	}
-	if s.seats[st.key] == st {
-		delete(s.seats, st.key)
-	}
-}
-
-// keyGone ends the seat because its key is gone.
-func (st *seat) keyGone(cause error) {
+// join makes a contender a user of the candidacy of revision rev; false if that
+// is over already.
+func (st *seat) join(rev int64) (*candidacy, bool) {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
-	st.session.goneLocked(st, cause)
+	c := st.current
+	if c == nil || c.rev != rev {
+		return nil, false
+	}
+	st.contenders--
+	c.users++
+	st.settleLocked()
+	return c, true
 }
 
-func (st *seat) closeLocked() {
-	st.session.goneLocked(st, errLeft)
-	close(st.left)
+// leave takes a contender off the seat.
+func (st *seat) leave() {
+	st.session.mu.Lock()
+	defer st.session.mu.Unlock()
+	st.contenders--
+	st.settleLocked()
 }
 
-// clear deletes what the seat has, or may have, written, and tries until etcd
-// has answered or the lease is over and the key with it.
-func (st *seat) clear() {
-	s := st.session
-	for {
-		s.mu.Lock()
-		rev, unclear := st.rev, st.unclear
-		if st.gone {
-			rev = 0
-		}
-		st.unclear = false
-		s.mu.Unlock()
+// leave takes a user off the candidacy.
+func (c *candidacy) leave() {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	c.users--
+	c.settleLocked()
+}
 
-		// An error here means that the session is no longer alive.
-		if rev != 0 {
-			_, _ = retry(s.alive, s.patience(), always, func(ctx context.Context) (*v3.TxnResponse, error) {
-				return deleteAt(ctx, s.client, st.key, rev)
-			})
-		}
-		if unclear {
-			_, _ = retry(s.alive, s.patience(), always, func(ctx context.Context) (*v3.TxnResponse, error) {
-				resp, err := s.client.Get(ctx, st.key)
-				if err != nil || len(resp.Kvs) == 0 || v3.LeaseID(resp.Kvs[0].Lease) != s.id {
-					return nil, err
-				}
-				return deleteAt(ctx, s.client, st.key, resp.Kvs[0].CreateRevision)
-			})
-		}
+// isGone reports whether the candidacy's key is known to be gone.
+func (c *candidacy) isGone() bool {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	return c.rev <= c.gone
+}
 
-		s.mu.Lock()
-		if st.unclear && s.alive.Err() == nil {
-			st.gone = true
-			s.mu.Unlock()
-			continue
-		}
-		st.closeLocked()
-		s.mu.Unlock()
+// over ends the candidacy because its key is gone, and returns the cause.
+func (c *candidacy) over() error {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	cause := ErrKeyDeleted
+	if c.resigning > 0 {
+		cause = ErrResigned // though its answer may still be under way
+	}
+	c.endLocked(c, cause)
+	c.settleLocked()
+	return context.Cause(c.ctx)
+}
+
+func (st *seat) endLocked(c *candidacy, cause error) {
+	if c == nil {
 		return
 	}
+	st.gone = max(st.gone, c.rev)
+	c.stop(cause)
+	if c.term != nil {
+		c.term.stop(cause)
+	}
+	if st.current == c {
+		st.current = nil
+	}
 }
 
-// resign deletes the seat's key for all of its users, and ends their candidacies
-// when that is done. Until etcd has answered only the term is over.
-func (st *seat) resign(ctx context.Context) (*pb.ResponseHeader, error) {
-	st.endTerm()
-	rev := st.createRevision()
-	if rev == 0 {
-		// The key is being written. Those who do it stop, and the last of them
-		// deletes what came of it.
-		st.session.mu.Lock()
-		st.leaving = true
-		st.session.mu.Unlock()
-		st.stop(ErrResigned)
-		select {
-		case <-st.left:
-			return nil, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
+// settleLocked follows up on a change: it sweeps a key that is not wanted, and
+// takes the seat out of the table when nothing is under way.
+func (st *seat) settleLocked() {
+	close(st.changed)
+	st.changed = make(chan struct{})
+	if st.contenders == 0 && st.contest != nil {
+		st.endContest(nil)
+		st.contest = nil // the next one begins a new contest
+	}
+	if st.wantedLocked() || st.sweeping {
+		return
+	}
+	switch {
+	case st.ctx.Err() != nil:
+		// The session is lost, and the key goes with the lease.
+	case st.current != nil || st.unclear && st.open == 0:
+		st.sweeping = true
+		go st.sweep()
+		return
+	case st.open > 0:
+		// The answer decides. If it takes long, look whether there is a key.
+		time.AfterFunc(doubtAfter, st.doubt)
+		return
+	}
+	if st.open == 0 {
+		st.endLocked(st.current, context.Cause(st.ctx))
+		st.stop(nil)
+		if st.session.seats[st.key] == st {
+			delete(st.session.seats, st.key)
 		}
 	}
-	resp, err := deleteAt(ctx, st.session.client, st.key, rev)
-	if err != nil {
-		return nil, err
+}
+
+func (st *seat) wantedLocked() bool {
+	return st.contenders > 0 || st.current != nil && st.current.users > 0
+}
+
+// doubtAfter is how long an open transaction that nobody waits for any more may
+// take until its key is looked for.
+const doubtAfter = time.Second
+
+// doubt has the key swept although transactions are open.
+func (st *seat) doubt() {
+	st.session.mu.Lock()
+	defer st.session.mu.Unlock()
+	if st.open > 0 && !st.wantedLocked() && !st.sweeping && st.ctx.Err() == nil {
+		st.unclear, st.sweeping = true, true
+		go st.sweep()
 	}
-	st.keyGone(ErrResigned)
-	return header(resp), nil
+}
+
+// sweep deletes what the seat has, or may have, written, and tries until etcd has
+// answered for good, or the session is lost and the key goes with its lease.
+func (st *seat) sweep() {
+	s := st.session
+	s.mu.Lock()
+	c, unclear := st.current, st.unclear
+	st.unclear = false
+	s.mu.Unlock()
+
+	again := func(err error) bool { return !refused(err) }
+	if c != nil {
+		_, _ = retry(st.ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
+			return deleteAt(ctx, s.client, st.key, c.rev)
+		})
+	}
+	if unclear {
+		_, _ = retry(st.ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
+			resp, err := s.client.Get(ctx, st.key)
+			if err != nil || len(resp.Kvs) == 0 || v3.LeaseID(resp.Kvs[0].Lease) != s.id {
+				return nil, err
+			}
+			return deleteAt(ctx, s.client, st.key, resp.Kvs[0].CreateRevision)
+		})
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.sweeping = false
+	st.endLocked(c, errSwept)
+	st.settleLocked()
+}
+
+// withdraw gives up the candidacy with key, whoever uses it; see resign. If there
+// is none yet, because the key is being written, it ends the contest of those who
+// do that, and waits until what came of it is swept.
+func (s *Session) withdraw(ctx context.Context, key string) (*pb.ResponseHeader, error) {
+	s.mu.Lock()
+	st := s.seats[key]
+	if st == nil {
+		s.mu.Unlock()
+		return nil, nil
+	}
+	if c := st.current; c != nil {
+		s.mu.Unlock()
+		return c.resign(ctx)
+	}
+	contest := st.contest
+	if contest != nil {
+		st.endContest(ErrResigned)
+	}
+	s.mu.Unlock()
+	return nil, st.settled(ctx, contest)
 }
 
 // deleteAt deletes key if it is still the one that was created at rev.
@@ -286,29 +327,62 @@ func deleteAt(ctx context.Context, c *v3.Client, key string, rev int64) (*v3.Txn
 	return c.Txn(ctx).If(v3.Compare(v3.CreateRevision(key), "=", rev)).Then(v3.OpDelete(key)).Commit()
 }
 
-// leaveGrace is how long a Campaign or Lock that failed waits for its key to be
-// deleted, before it returns and leaves that to the background.
-const leaveGrace = 500 * time.Millisecond
-
-// giveUp leaves the seat, and waits a moment for the key to be gone.
-func (st *seat) giveUp() {
-	left := st.leave()
-	t := time.NewTimer(leaveGrace)
-	defer t.Stop()
-	select {
-	case <-left:
-	case <-t.C:
-	case <-st.session.client.Ctx().Done():
+// settled waits until the contest is over, if one is given, and nothing is under
+// way at the seat that nobody wants, or until ctx ends.
+func (st *seat) settled(ctx context.Context, contest context.Context) error {
+	for {
+		st.session.mu.Lock()
+		over := contest == nil || st.contest != contest
+		quiet := st.ctx.Err() != nil || over && (st.wantedLocked() || st.open == 0 && !st.sweeping)
+		changed := st.changed
+		st.session.mu.Unlock()
+		if quiet {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-st.ctx.Done():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
-// errLeft ends the context of a seat that nobody uses any more.
-var errLeft = errors.New("concurrency: seat was left")
+// settleGrace is how long a Campaign or Lock that failed waits for its key to be
+// deleted, before it returns and leaves that to the background.
+const settleGrace = 500 * time.Millisecond
 
-func always(error) bool { return true }
+// settledSoon waits a moment for the seat to be settled.
+func (st *seat) settledSoon() {
+	ctx, cancel := context.WithTimeout(context.Background(), settleGrace)
+	defer cancel()
+	_ = st.settled(ctx, nil)
+}
 
-var closedChan = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
+// resign deletes the candidacy's key for all of its users, and ends them when
+// that is done. Until etcd has answered only the term is over: who asks for
+// the key to be deleted no longer leads, whether or not the answer comes.
+//
+// Only silence is asked about again, of another member perhaps; an error is the
+// caller's to see.
+func (c *candidacy) resign(ctx context.Context) (*pb.ResponseHeader, error) {
+	c.session.mu.Lock()
+	c.resigning++
+	if c.term != nil {
+		c.term.stop(ErrResigned)
+	}
+	c.session.mu.Unlock()
+	defer func() {
+		c.session.mu.Lock()
+		defer c.session.mu.Unlock()
+		c.resigning--
+	}()
+	resp, err := retry(ctx, c.session.patience(), isSilence, func(ctx context.Context) (*v3.TxnResponse, error) {
+		return deleteAt(ctx, c.session.client, c.key, c.rev)
+	})
+	if err != nil {
+		return nil, err
+	}
+	_ = c.over()
+	return header(resp), nil
+}

@@ -31,24 +31,20 @@ type Session struct {
 	id     v3.LeaseID
 	parent context.Context // as given by WithContext, else the client's
 
-	// ctx is the session's trust in its lease: it ends with everything that
-	// ends the session, Orphan included. alive ends only when the lease is given
-	// up for good: expired, closed, or the client gone. In between, an orphaned
-	// session goes on as a candidate for as long as etcd keeps its keys.
-	ctx       context.Context
-	cancel    context.CancelCauseFunc
-	alive     context.Context
-	cancelAll context.CancelCauseFunc
-	done      chan struct{}
+	// ctx ends with everything that ends the session, Orphan included.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{}
 
 	mu       sync.Mutex
 	err      error         // why the session is over; set before done closes
+	lost     error         // why its lease is given up; nil for an orphaned session, whose candidates stay
 	ttl      time.Duration // as granted; 0 until known
 	deadline time.Time     // zero until known
 	revoked  bool
-	seats    map[string]*seat       // by key; see seat.go
-	lockers  map[string]*sync.Mutex // by key; see mutex.go
-	stream   int                    // which watch stream to use; see watch.go
+	seats    map[string]*seat         // by key; see seat.go
+	lockers  map[string]chan struct{} // by key; see locker.go
+	stream   int                      // which watch stream to use; see watch.go
 }
 
 // NewSession grants a lease and keeps it alive until the session is closed or
@@ -81,15 +77,14 @@ func NewSession(client *v3.Client, opts ...SessionOption) (*Session, error) {
 		parent:  so.ctx,
 		done:    make(chan struct{}),
 		seats:   make(map[string]*seat),
-		lockers: make(map[string]*sync.Mutex),
+		lockers: make(map[string]chan struct{}),
 	}
 	if s.id == v3.NoLease {
 		if err := s.grant(&so); err != nil {
-			return nil, fmt.Errorf("concurrency: grant a lease: %w", err)
+			return nil, err
 		}
 	}
 	s.ctx, s.cancel = context.WithCancelCause(so.ctx)
-	s.alive, s.cancelAll = context.WithCancelCause(client.Ctx())
 	go s.keepAlive(time.Duration(so.ttl) * time.Second)
 	return s, nil
 }
@@ -114,9 +109,12 @@ func (s *Session) grant(so *sessionOptions) error {
 	}
 	answer := make(chan granted) // taken by the caller, or by nobody
 	go func() {
-		gctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(so.ttl)*time.Second)
+		gctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
 		defer context.AfterFunc(s.client.Ctx(), cancel)()
+		defer context.AfterFunc(ctx, func() { // nobody waits any more
+			time.AfterFunc(time.Duration(so.ttl)*time.Second, cancel)
+		})()
 		sent := time.Now()
 		resp, err := s.client.Grant(gctx, int64(so.ttl))
 		select {
@@ -198,7 +196,7 @@ func (s *Session) Orphan() { s.end(ErrSessionOrphaned) }
 // may be called again after an error.
 func (s *Session) Close() error {
 	s.end(ErrSessionClosed)
-	s.cancelAll(ErrSessionClosed)
+	s.lose(ErrSessionClosed)
 
 	s.mu.Lock()
 	revoked, left := s.revoked, time.Until(s.deadline)
@@ -213,7 +211,9 @@ func (s *Session) Close() error {
 	// requests whose answers were lost: a short try is worth it.
 	ctx, cancel := context.WithTimeout(s.parent, max(left, closeGrace))
 	defer cancel()
-	_, err := s.client.Revoke(ctx, s.id)
+	_, err := retry(ctx, s.patience(), transient, func(ctx context.Context) (*v3.LeaseRevokeResponse, error) {
+		return s.client.Revoke(ctx, s.id)
+	})
 	if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return fmt.Errorf("concurrency: revoke lease %x: %w", s.id, err)
 	}
@@ -239,10 +239,31 @@ func (s *Session) end(err error) {
 	close(s.done)
 }
 
-// expire ends the session and gives its candidates up.
+// lose gives the session's lease up, and with it all candidacies.
+func (s *Session) lose(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost != nil {
+		return
+	}
+	s.lost = err
+	for _, st := range s.seats {
+		st.stop(err)
+		st.settleLocked()
+	}
+}
+
+// expire ends the session, and gives its lease up.
 func (s *Session) expire(err error) {
 	s.end(err)
-	s.cancelAll(err)
+	s.lose(err)
+}
+
+// lostErr returns why the lease is given up, nil while it is not.
+func (s *Session) lostErr() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
 }
 
 // patience is how long an answer may take before the same is asked again,
@@ -259,9 +280,9 @@ func (s *Session) recheck() time.Duration {
 }
 
 // openPatience is how long a watch may take to be confirmed after so many
-// failures: longer each time, for a slow link, but not beyond recheck.
+// failures: longer each time, for a slow link.
 func (s *Session) openPatience(failures int) time.Duration {
-	return min(s.patience()<<min(failures, 5), s.recheck())
+	return min(s.patience()<<min(failures, 5), 10*time.Second)
 }
 
 type sessionOptions struct {

@@ -5,7 +5,6 @@ package concurrency
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -18,49 +17,52 @@ import (
 //
 // All methods are safe for concurrent use.
 type Term struct {
-	seat  *seat
-	rev   int64
-	ctx   context.Context
-	stop  context.CancelCauseFunc
-	guard sync.Once
+	candidacy *candidacy
+	ctx       context.Context
+	stop      context.CancelCauseFunc
+	guard     sync.Once
 }
 
-// lead returns the term of the leadership that the seat has won.
-func (st *seat) lead() *Term {
-	s := st.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// A Resign that failed has ended the term, but not the candidacy.
-	if st.term == nil || errors.Is(context.Cause(st.term.ctx), ErrResigned) && !st.gone {
-		t := &Term{seat: st, rev: st.rev}
-		t.ctx, t.stop = context.WithCancelCause(s.ctx)
-		if st.gone {
-			t.stop(context.Cause(st.ctx))
-		}
-		st.term = t
+// lead makes the candidacy's users leaders, if it is not over.
+func (c *candidacy) lead() error {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	if err := context.Cause(c.ctx); err != nil {
+		return err
 	}
-	return st.term
+	if c.resigning > 0 {
+		return ErrResigned
+	}
+	c.leadLocked()
+	return nil
 }
 
-// endTerm ends the seat's term: who asks etcd to delete the key no longer leads,
-// whether or not an answer comes.
-func (st *seat) endTerm() {
-	st.session.mu.Lock()
-	defer st.session.mu.Unlock()
-	if st.term != nil {
-		st.term.stop(ErrResigned)
+func (c *candidacy) leadLocked() {
+	// A term that is over while the session is not was ended by a Resign that
+	// failed; since then the place was won anew.
+	if c.term != nil && (c.term.ctx.Err() == nil || c.session.err != nil) {
+		return
 	}
+	t := &Term{candidacy: c}
+	t.ctx, t.stop = context.WithCancelCause(c.session.ctx)
+	c.term = t
+}
+
+func (c *candidacy) currentTerm() *Term {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	return c.term
 }
 
 // Key returns the key that the leadership is held by.
-func (t *Term) Key() string { return t.seat.key }
+func (t *Term) Key() string { return t.candidacy.key }
 
 // Rev returns the key's create revision. It grows from each leader to the next,
 // and so is a fencing token for stores that are not etcd.
-func (t *Term) Rev() int64 { return t.rev }
+func (t *Term) Rev() int64 { return t.candidacy.rev }
 
 // Lease returns the lease that the key is attached to.
-func (t *Term) Lease() v3.LeaseID { return t.seat.lease }
+func (t *Term) Lease() v3.LeaseID { return t.candidacy.lease }
 
 // Fence returns a comparison that holds in a transaction exactly while this term
 // lasts in etcd. A write that is guarded by it is never applied after the
@@ -68,7 +70,9 @@ func (t *Term) Lease() v3.LeaseID { return t.seat.lease }
 // process was paused:
 //
 //	client.Txn(ctx).If(term.Fence()).Then(clientv3.OpPut(key, value)).Commit()
-func (t *Term) Fence() v3.Cmp { return v3.Compare(v3.CreateRevision(t.seat.key), "=", t.rev) }
+func (t *Term) Fence() v3.Cmp {
+	return v3.Compare(v3.CreateRevision(t.candidacy.key), "=", t.candidacy.rev)
+}
 
 // Done returns a channel that closes when the term is over: before etcd can give
 // the lease up; when Resign, Unlock, Close or Orphan is called; and within a
@@ -112,17 +116,15 @@ func (t *Term) Context(parent context.Context) (context.Context, context.CancelF
 // is over. As in queue.wait, the watch comes first and the read after it, and
 // a silent watch is not trusted for long.
 func (t *Term) watchKey() {
-	s, st := t.seat.session, t.seat
+	c, s := t.candidacy, t.candidacy.session
 	for failures := 0; t.ctx.Err() == nil; {
-		openCtx, cancel := context.WithTimeout(t.ctx, s.openPatience(failures))
-		w, err := s.openDeletions(t.ctx, openCtx, st.key)
-		cancel()
+		w, err := s.openDeletions(t.ctx, s.openPatience(failures), c.key)
 		for {
 			resp, readErr := retry(t.ctx, s.patience(), transient, func(ctx context.Context) (*v3.TxnResponse, error) {
-				return s.client.Txn(ctx).Then(v3.OpGet(st.key, v3.WithKeysOnly())).Commit()
+				return s.client.Txn(ctx).Then(v3.OpGet(c.key, v3.WithKeysOnly())).Commit()
 			})
-			if readErr == nil && !stands(resp, t.rev) {
-				st.keyGone(ErrKeyDeleted)
+			if readErr == nil && !stands(resp, c.rev) {
+				_ = c.over()
 			}
 			if err != nil || readErr != nil || t.ctx.Err() != nil {
 				break
@@ -130,7 +132,11 @@ func (t *Term) watchKey() {
 			failures = 0
 			select {
 			case resp, ok := <-w.events():
-				err = watchErr(resp, ok)
+				// A deletion after the read is that of this key: no need to ask, while
+				// the next leader takes over.
+				if err = watchErr(resp, ok); hasDeletion(resp, c.rev) {
+					_ = c.over()
+				}
 			case <-time.After(s.recheck()):
 			case <-t.ctx.Done():
 			}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"google.golang.org/grpc/metadata"
 
@@ -47,24 +48,24 @@ func (s *Session) abandonStream(n int) {
 // A watch is an open watch of one key or range.
 type watch struct {
 	session *Session
+	parent  context.Context
 	c       v3.WatchChan
-	ctx     context.Context
+	ctx     context.Context // parent on a stream
 	stop    context.CancelFunc
 	stream  int
 }
 
 // openWatch opens a watch that lasts until ctx ends or it is closed. It returns
-// when the server has confirmed it, or with an error when openCtx ends before:
-// client.Watch blocks for as long as the member that it asks is silent.
-func (s *Session) openWatch(ctx, openCtx context.Context, key string, opts ...v3.OpOption) (*watch, error) {
-	w := &watch{session: s}
+// when the server has confirmed it, or with an error after patience: client.Watch
+// blocks for as long as the member that it asks is silent.
+func (s *Session) openWatch(ctx context.Context, patience time.Duration, key string, opts ...v3.OpOption) (*watch, error) {
+	w := &watch{session: s, parent: ctx}
 	ctx, w.stream = s.onStream(ctx)
 	w.ctx, w.stop = context.WithCancel(ctx)
-	inTime := context.AfterFunc(openCtx, w.stop)
+	late := time.AfterFunc(patience, w.stop)
 	w.c = s.client.Watch(w.ctx, key, opts...)
-	if !inTime() {
-		w.suspect()
-		return nil, errAttemptTimeout
+	if !late.Stop() {
+		return nil, w.suspect()
 	}
 	return w, nil
 }
@@ -76,11 +77,14 @@ func (s *Session) openWatch(ctx, openCtx context.Context, key string, opts ...v3
 // revision of the past, even the latest, may be put among those that the server
 // brings up to date ten times a second only, and a handover then takes up to
 // 100 ms instead of two.
-func (s *Session) openDeletions(ctx, openCtx context.Context, key string) (*watch, error) {
-	w, err := s.openWatch(ctx, openCtx, key, v3.WithFilterPut(), v3.WithCreatedNotify())
+func (s *Session) openDeletions(ctx context.Context, patience time.Duration, key string) (*watch, error) {
+	begin := time.Now()
+	w, err := s.openWatch(ctx, patience, key, v3.WithFilterPut(), v3.WithCreatedNotify())
 	if err != nil {
 		return nil, err
 	}
+	late := time.NewTimer(patience - time.Since(begin))
+	defer late.Stop()
 	select {
 	case resp, ok := <-w.c: // confirmed, or an event and so confirmed as well
 		if err := watchErr(resp, ok); err != nil {
@@ -88,16 +92,20 @@ func (s *Session) openDeletions(ctx, openCtx context.Context, key string) (*watc
 			return nil, err
 		}
 		return w, nil
-	case <-openCtx.Done():
-		w.suspect()
-		return nil, errAttemptTimeout
+	case <-late.C:
+		return nil, w.suspect()
 	}
 }
 
-// suspect closes a watch that was silent when it should not have been.
-func (w *watch) suspect() {
+// suspect closes a watch that was silent when it should not have been, unless it
+// is because nobody listens any more, and returns the reason.
+func (w *watch) suspect() error {
 	w.close()
+	if err := context.Cause(w.parent); err != nil {
+		return err
+	}
 	w.session.abandonStream(w.stream)
+	return errSilence
 }
 
 // close ends the watch. A nil watch is closed already.
@@ -123,10 +131,10 @@ func watchErr(resp v3.WatchResponse, ok bool) error {
 	return resp.Err()
 }
 
-// hasDeletion reports whether a response tells of a deletion.
-func hasDeletion(resp v3.WatchResponse) bool {
+// hasDeletion reports whether a response tells of a deletion after revision rev.
+func hasDeletion(resp v3.WatchResponse, rev int64) bool {
 	for _, ev := range resp.Events {
-		if ev.Type == mvccpb.Event_DELETE {
+		if ev.Type == mvccpb.Event_DELETE && ev.Kv.ModRevision > rev {
 			return true
 		}
 	}

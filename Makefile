@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The concurrency Authors
+
+GO ?= go
+
+# The linter's version, in this one place. It is built from its own module, so that go.mod does not require it.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# For make servers: the minor versions of etcd, and the tests to run against each.
+SERVERS_MINORS ?= 3.5,3.6,3.7
+SERVERS_RUN ?= TestServers
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## watch elections on a cluster of three, with faults
+	$(GO) run ./cmd/elect demo
+
+.PHONY: test
+test: ## run all tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run the root package's tests with the race detector
+	$(GO) test -race .
+
+.PHONY: lint
+lint: gofmt vet staticcheck ## gofmt, go vet and staticcheck
+
+.PHONY: gofmt
+gofmt:
+	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not as gofmt writes it:" $$files >&2; exit 1; fi
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: staticcheck
+staticcheck:
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: compat
+compat: ## run etcd's own published tests on this package
+	$(GO) run ./internal/compat
+
+.PHONY: servers
+servers: ## run the integration tests against real etcd servers, 3.5 to 3.7
+	$(GO) run ./internal/servers -minors $(SERVERS_MINORS) -run '$(SERVERS_RUN)'
+
+.PHONY: ci
+ci: ## what CI runs
+	.ci/run

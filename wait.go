@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 The concurrency Authors
+
+package concurrency
+
+import (
+	"context"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// wait returns nil when c's key is the first of the queue, as one linearizable
+// read shows. It returns an error when ctx ends, the candidacy is over, or etcd
+// refuses a request for good.
+//
+// It watches first and reads after: what is deleted before the watch is
+// confirmed is missed by the watch and told by the read, and what is deleted
+// after it is told by the watch. Two keys are watched: the one ahead,
+// so that each deletion wakes only the candidate behind it, and the own one, so
+// that a candidate whose lease is gone hears of it while the leader still leads.
+// Whether the watches are open, opening or broken, no third of a TTL passes
+// without a read.
+func (q queue) wait(ctx context.Context, c *candidacy) (*pb.ResponseHeader, error) {
+	ctx, unbind := bind(ctx, c.ctx)
+	defer unbind() // and with it close the watches
+	w := waiter{queue: q, candidacy: c, life: ctx}
+	for {
+		a, hdr, err := q.look(ctx, c, w.skip)
+		if err != nil || a == nil {
+			return hdr, err
+		}
+		if err := w.waitFor(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// A waiter is what one wait keeps from one predecessor to the next.
+type waiter struct {
+	queue
+	*candidacy
+	life     context.Context // of the wait, and of the watch of the own key
+	skip     map[string]bool // stray keys
+	own      *watch          // of the own key, nil if it is not open
+	failures int
+}
+
+// waitFor returns nil when there is reason to look anew: a deletion, or a watch
+// that failed.
+func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
+	s := w.queue.session
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opening := w.open(ctx, a)
+	var front *watch
+	defer func() { front.close() }()
+
+	recheck := time.NewTimer(s.recheck())
+	defer recheck.Stop()
+	for {
+		select {
+		case o := <-opening:
+			if front = o.front; o.own != nil {
+				w.own = o.own
+			}
+			if o.err != nil {
+				return w.failed(ctx)
+			}
+			w.failures = 0
+			if moved, err := w.reread(ctx, a); moved || err != nil {
+				return err
+			}
+		case resp, ok := <-front.events():
+			if watchErr(resp, ok) != nil {
+				return w.failed(ctx)
+			}
+			if hasDeletion(resp, 0) {
+				return nil
+			}
+		case resp, ok := <-w.own.events():
+			if watchErr(resp, ok) != nil {
+				w.closeOwn()
+				return w.failed(ctx)
+			}
+			if hasDeletion(resp, 0) {
+				return nil
+			}
+		case <-recheck.C:
+			recheck.Reset(s.recheck())
+			moved, err := w.reread(ctx, a)
+			if moved && front != nil {
+				_ = front.suspect() // it has not said so
+				w.closeOwn()
+			}
+			if moved || err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// reread reports whether a no longer stands ahead, or never did: then it is a
+// stray key, and from then on skipped, as are all that are there now.
+func (w *waiter) reread(ctx context.Context, a *ahead) (moved bool, err error) {
+	there, stray, err := w.check(ctx, w.candidacy, a)
+	if err == nil && stray {
+		w.skip, err = w.strays(ctx)
+	}
+	return !there || stray, err
+}
+
+// An opened is what came of opening the watches for a predecessor.
+type opened struct {
+	front, own *watch
+	err        error
+}
+
+// open opens the watch of the key ahead, and that of the own key if it is not
+// open, in the background: a silent member must not keep the waiter from reading.
+func (w *waiter) open(ctx context.Context, a *ahead) <-chan opened {
+	c := make(chan opened, 1)
+	s := w.queue.session
+	patience := s.openPatience(w.failures)
+	needOwn := w.own == nil
+	go func() {
+		var o opened
+		if o.front, o.err = s.openDeletions(ctx, patience, a.key); o.err == nil && needOwn {
+			o.own, o.err = s.openDeletions(w.life, patience, w.candidacy.key)
+		}
+		c <- o
+	}()
+	return c
+}
+
+// failed waits a little after a watch has failed.
+func (w *waiter) failed(ctx context.Context) error {
+	w.failures++
+	return sleep(ctx, retryDelay(w.failures))
+}
+
+func (w *waiter) closeOwn() {
+	w.own.close()
+	w.own = nil
+}
+
+// bind returns a context that ends with ctx, and with other and its cause.
+func bind(ctx, other context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unbind := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
+	return ctx, func() {
+		unbind()
+		cancel(nil)
+	}
+}
