@@ -54,7 +54,7 @@ func (h *holder) acquire(ctx context.Context, win func(context.Context, *seat) (
 	switch lost := h.session.lostErr(); {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case lost != nil && !refused(err) && err != ErrSessionExpired: //nolint:errorlint // made by Lock
+	case lost != nil && !refused(err) && err != ErrSessionExpired:
 		return lost
 	}
 	return err

@@ -219,8 +219,7 @@ func (q queue) look(ctx context.Context, c *candidacy, skip map[string]bool) (*a
 			return nil, nil, err
 		}
 		if !stands(resp, c.rev) {
-			_ = c.over()
-			return nil, nil, ErrKeyDeleted
+			return nil, nil, c.over()
 		}
 		others := resp.Responses[1].GetResponseRange()
 		for _, kv := range others.Kvs {

@@ -34,7 +34,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 		if err == nil && !p.first {
 			p.hdr, err = m.wait(ctx, p.candidacy)
 		}
-		if err == ErrKeyDeleted { //nolint:errorlint // made by wait
+		if err == ErrKeyDeleted {
 			err = ErrSessionExpired
 		}
 		return p, err

@@ -222,7 +222,7 @@ func (s *Session) renewByClient(ctx context.Context, report func(time.Time, int6
 		switch {
 		case err == nil:
 			ttl = resp.TTL
-		case err == rpctypes.ErrLeaseNotFound: //nolint:errorlint // an EtcdError is a value
+		case err == rpctypes.ErrLeaseNotFound:
 			err = nil
 		}
 		if !report(sent, ttl, err) {

@@ -27,7 +27,14 @@ func (o ops) span() (key, end []byte) {
 	return o.key(), o.pick("end", "", "", "", "b", "c", "e", "\x00", "aa")
 }
 
-func (o ops) often() bool           { return rapid.IntRange(0, 3).Draw(o.t, "often") > 0 }
+func (o ops) often() bool { return rapid.IntRange(0, 3).Draw(o.t, "often") > 0 }
+
+// seldom is rarer than rarely.
+func (o ops) seldom() bool {
+	twice := [2]bool{o.rarely(), o.rarely()}
+	return twice[0] && twice[1]
+}
+
 func (o ops) rarely() bool          { return !o.often() }
 func (o ops) n(lo, hi int) int64    { return int64(rapid.IntRange(lo, hi).Draw(o.t, "n")) }
 func (o ops) near(lo, hi int) int64 { return o.rev + o.n(lo, hi) }
@@ -43,8 +50,8 @@ func (o ops) lease() int64 { return o.n(100, 103) }
 
 func (o ops) put() *pb.PutRequest {
 	r := &pb.PutRequest{Key: o.key(), Value: o.pick("value", "0", "1", "2", "3", ""), Lease: o.orZero(o.lease), PrevKv: o.rarely()}
-	r.IgnoreValue = o.rarely() && o.rarely()
-	r.IgnoreLease = o.rarely() && o.rarely()
+	r.IgnoreValue = o.seldom()
+	r.IgnoreLease = o.seldom()
 	if r.IgnoreValue && o.often() {
 		r.Value = nil
 	}
@@ -58,7 +65,7 @@ func (o ops) read() *pb.RangeRequest {
 	near := func() int64 { return o.near(-12, 1) }
 	r := &pb.RangeRequest{
 		Revision: o.orZero(near), Limit: o.orZero(func() int64 { return o.n(-1, 4) }),
-		Serializable: o.rarely(), KeysOnly: o.rarely(), CountOnly: o.rarely() && o.rarely(),
+		Serializable: o.rarely(), KeysOnly: o.rarely(), CountOnly: o.seldom(),
 		MinModRevision: o.orZero(near), MaxModRevision: o.orZero(near),
 		MinCreateRevision: o.orZero(near), MaxCreateRevision: o.orZero(near),
 		SortOrder: pb.RangeRequest_SortOrder(o.n(0, 2)), SortTarget: pb.RangeRequest_SortTarget(o.n(0, 4)),

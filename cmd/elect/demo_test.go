@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 The concurrency Authors
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var buildFolder string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		defer func() { _ = os.RemoveAll(buildFolder) }()
+		return m.Run()
+	}())
+}
+
+// build returns the path of elect, built once for all tests.
+var build = sync.OnceValues(func() (string, error) {
+	var err error
+	if buildFolder, err = os.MkdirTemp("", "elect-test-"); err != nil {
+		return "", err
+	}
+	path := filepath.Join(buildFolder, "elect")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", errors.New(string(out))
+	}
+	return path, nil
+})
+
+// command returns the demo as a process, whose temporary folder is dir.
+func command(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs the demo")
+	}
+	path, err := build()
+	require.NoError(t, err)
+	cmd := exec.Command(path, "demo")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "TERM=xterm-256color")
+	return cmd
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := command(t, dir)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	began := time.Now()
+	err := cmd.Run()
+	out := stdout.String()
+	require.NoError(t, err, "%s%s", out, &stderr)
+	require.Less(t, time.Since(began), 40*time.Second)
+	require.Empty(t, stderr.String(), "loggers are silent")
+	require.NotContains(t, out, "\x1b", "no escape codes in a pipe")
+	require.NotContains(t, out, "\r")
+
+	for i, cause := range []string{"resigned", "key deleted", "crashed", "cut off"} {
+		row := regexp.MustCompile(`(?m)^` + string(rune('1'+i)) + ` +\w+ ` + cause + ` .* ok$`)
+		require.Regexp(t, row, out)
+	}
+	require.Regexp(t, `(?m)^  ada +[·█]`, out, "a lane of the timeline")
+	require.Contains(t, out, "etcd refuses it by the fence")
+	require.Regexp(t, `(?m)^PASS: 5 leaders`, out)
+	for _, line := range strings.Split(out, "\n") {
+		require.Equal(t, strings.TrimRight(line, " "), line, "no blanks at the end of a line")
+	}
+	requireNothingLeft(t, out, dir)
+}
+
+func TestDemoInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			cmd := command(t, dir)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			pipe, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+
+			var out strings.Builder
+			lines := bufio.NewScanner(pipe)
+			for lines.Scan() {
+				out.WriteString(lines.Text() + "\n")
+				if strings.Contains(lines.Text(), "ACT 1") {
+					break
+				}
+			}
+			require.Contains(t, out.String(), "ACT 1")
+			entries, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			require.Len(t, entries, 1, "the members' folder")
+
+			began := time.Now()
+			require.NoError(t, cmd.Process.Signal(sig))
+			_, err = io.Copy(&out, pipe)
+			require.NoError(t, err)
+			err = cmd.Wait()
+			require.Less(t, time.Since(began), 8*time.Second)
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit)
+			require.Equal(t, exitInterrupted, exit.ExitCode())
+			require.Equal(t, "elect: interrupted\n", stderr.String())
+			requireNothingLeft(t, out.String(), dir)
+		})
+	}
+}
+
+// TestDemoWithoutReader closes the pipe that the demo writes to, as "| head" does.
+func TestDemoWithoutReader(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := command(t, dir)
+	pipe, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	_, err = bufio.NewReader(pipe).ReadString('\n')
+	require.NoError(t, err)
+	require.NoError(t, pipe.Close())
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	require.Equal(t, exitFailed, exit.ExitCode(), "and not ended by SIGPIPE")
+	requireNothingLeft(t, "", dir)
+}
+
+func TestUnknownCommand(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, exitFailed, run([]string{"dmeo"}, &stdout, &stderr))
+	require.Empty(t, stdout.String())
+	require.Contains(t, stderr.String(), `unknown command "dmeo"`)
+
+	stderr.Reset()
+	require.Equal(t, exitFailed, run([]string{"demo", "now"}, &stdout, &stderr))
+	require.Contains(t, stderr.String(), `unknown command "now"`)
+}
+
+// requireNothingLeft checks that the ports which the output names are free, and
+// the folder empty.
+func requireNothingLeft(t *testing.T, out, dir string) {
+	t.Helper()
+	for _, address := range regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(out, -1) {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = c.Close()
+		}
+		require.Error(t, err, "somebody still listens at %s", address)
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
