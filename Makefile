@@ -51,6 +51,18 @@ compat: ## run etcd's own published tests on this package
 servers: ## run the integration tests against real etcd servers, 3.5 to 3.7
 	$(GO) run ./internal/servers -minors $(SERVERS_MINORS) -run '$(SERVERS_RUN)'
 
+# For make explore: how many schedules, and from which seed on.
+SEEDS ?= 100000
+FIRST ?= 1
+
+.PHONY: explore
+explore: ## look for schedules that break a guarantee: SEEDS=100000 FIRST=1
+	$(GO) test -v -run TestNoSchedule -timeout 0 ./internal/explore -bar -seeds=$(SEEDS) -first=$(FIRST)
+
+.PHONY: mutants
+mutants: ## see that the exploration finds the faults it is made for
+	$(GO) test -v -run TestMutants -timeout 20m ./internal/explore -mutants
+
 .PHONY: ci
 ci: ## what CI runs
 	.ci/run

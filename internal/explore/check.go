@@ -46,18 +46,39 @@ func (w *world) checkCalm() {
 
 // checkNoGhosts sees that somebody answers for each candidate.
 func (w *world) checkNoGhosts() {
+	for _, ev := range w.ghosts() {
+		w.problem("ghost: nobody answers for %s", ev.Key)
+	}
+}
+
+// lookForGhosts is checkNoGhosts for the middle of the storm, where it may take a
+// while until a key is gone: at the longest, as long as its lease.
+func (w *world) lookForGhosts() {
+	now := make(map[string]time.Time)
+	for _, ev := range w.ghosts() {
+		since, ok := w.unowned[ev.Key]
+		if !ok {
+			since = time.Now()
+		}
+		now[ev.Key] = since
+		if time.Since(since) > 5*time.Second+soon {
+			w.problem("ghost: nobody has answered for %s since %v", ev.Key, since.Sub(w.start))
+		}
+	}
+	w.unowned = now
+}
+
+func (w *world) ghosts() []etcdtest.Event {
 	keys := w.candidates()
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	var ghosts []etcdtest.Event
 	for _, ev := range keys {
 		if w.uses[ev.Key] == 0 {
 			ghosts = append(ghosts, ev)
 		}
 	}
-	w.mu.Unlock()
-	for _, ev := range ghosts {
-		w.problem("ghost: nobody answers for %s", ev.Key)
-	}
+	return ghosts
 }
 
 // A span is the life of a key, from revision to revision.
@@ -183,7 +204,7 @@ func (w *world) checkHistory() {
 			continue
 		}
 		late := r.over.Sub(s.end)
-		if late > 0 && !w.struck[r.key] {
+		if late > 0 && !w.struck[s.gone] && s.end.After(w.doubtful[r.key]) {
 			w.problem("overlap: %s: term %d of %s was over %v after its key was gone", r.who, r.rev, r.key, late)
 		}
 		if late > 5*time.Second+soon {

@@ -20,6 +20,7 @@ func (w *world) faults(rng *rand.Rand, participants int) {
 	for time.Now().Before(end) {
 		time.Sleep(time.Duration(200+rng.IntN(4000)) * time.Millisecond)
 		w.fault(rng, participants)
+		w.lookForGhosts()
 	}
 	for i := range participants {
 		name := participantName(i)
@@ -111,16 +112,16 @@ func (w *world) fault(rng *rand.Rand, participants int) {
 	case 20:
 		if leases := w.etcd.Leases(); len(leases) > 0 {
 			l := leases[rng.IntN(len(leases))]
-			w.strike(l.Keys...)
 			w.log("fault: lease %x revoked", l.ID)
 			_ = w.etcd.Revoke(l.ID)
+			w.strike()
 		}
 	case 21:
 		if keys := w.candidates(); len(keys) > 0 {
 			k := keys[rng.IntN(len(keys))]
-			w.strike(k.Key)
 			w.log("fault: key %s deleted", k.Key)
 			w.etcd.Delete(k.Key)
+			w.strike()
 		}
 	case 22:
 		w.log("fault: compaction")
@@ -132,13 +133,20 @@ func (w *world) fault(rng *rand.Rand, participants int) {
 	}
 }
 
-// strike notes that an operator takes keys away, for which no deadline holds.
-func (w *world) strike(keys ...string) {
+// strike notes that an operator has taken keys away in the last revision. No
+// deadline holds for that.
+func (w *world) strike() {
+	rev := w.etcd.Rev()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, k := range keys {
-		w.struck[k] = true
-	}
+	w.struck[rev] = true
+}
+
+// doubt notes that a request to delete key failed, and may be applied yet.
+func (w *world) doubt(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.doubtful[key] = time.Now().Add(15 * time.Second)
 }
 
 // candidates returns the keys that are candidates' now.

@@ -27,6 +27,7 @@ type participant struct {
 
 	sessions []*concurrency.Session // all that were made
 	holders  *sync.WaitGroup
+	past     *concurrency.Term // one that was held before
 }
 
 // A contender is an Election or a Mutex.
@@ -137,8 +138,11 @@ func (p *participant) use(s *concurrency.Session) {
 // compete contends for a place, holds it for a while, and gives it up.
 func (p *participant) compete(s *concurrency.Session, name string, c contender) {
 	limit := time.Duration(p.rng.IntN(12_000)) * time.Millisecond
-	if p.rng.IntN(3) == 0 {
+	switch p.rng.IntN(6) {
+	case 0, 1:
 		limit = time.Hour // until somebody stops
+	case 2:
+		limit = time.Duration(p.rng.IntN(int(maxRT))) // perhaps while a request is under way
 	}
 	key := fmt.Sprintf("%s/%x", name, s.Lease())
 	p.count(key, +1)
@@ -190,25 +194,34 @@ func (p *participant) compete(s *concurrency.Session, name string, c contender) 
 				return e.Proclaim(ctx, fmt.Sprintf("%s%d", p.name, p.rng.IntN(1000)))
 			})
 		}
-		// A fenced write, whatever the term's state: it must not be applied late.
-		p.within("fenced write", 3*time.Second, func(ctx context.Context) error {
-			_, err := p.client.Txn(ctx).If(t.Fence()).Then(v3.OpPut("data/"+t.Key(), fmt.Sprint(t.Rev()))).Commit()
-			return err
-		})
+		// Fenced writes, whatever the term's state: they must not be applied late.
+		p.write(t)
+		if p.past != nil {
+			p.write(p.past)
+		}
 		if t.Err() != nil || p.stop.Err() != nil {
 			break
 		}
 	}
+	p.past = t
 	if p.rng.IntN(8) == 0 && p.stop.Err() == nil {
 		kept = true
 		return // it is given up with the session
 	}
 	for c.Key() != "" && s.Err() == nil {
 		if err := p.withinOf(context.Background(), "resign "+key, 2*time.Second, c.resign); err != nil {
-			p.strike(key) // the request may be applied late
+			p.doubt(key)
 			time.Sleep(100 * time.Millisecond)
 		}
 	}
+}
+
+// write writes under the fence of t.
+func (p *participant) write(t *concurrency.Term) {
+	p.within(fmt.Sprintf("write fenced by term %d", t.Rev()), 3*time.Second, func(ctx context.Context) error {
+		_, err := p.client.Txn(ctx).If(t.Fence()).Then(v3.OpPut("data/"+t.Key(), fmt.Sprint(t.Rev()))).Commit()
+		return err
+	})
 }
 
 func (p *participant) count(key string, n int) {

@@ -46,9 +46,11 @@ type world struct {
 	problems  []string
 	reigns    []*reign
 	campaigns []*campaign
-	uses      map[string]int // by key: calls under way and places held
-	struck    map[string]bool
+	uses      map[string]int       // by key: calls under way and places held
+	struck    map[int64]bool       // revisions in which an operator took keys away
+	doubtful  map[string]time.Time // by key: until when a request to delete it may be applied
 	observers []*observed
+	unowned   map[string]time.Time // by key: since when nobody answers for it
 }
 
 type entry struct {
@@ -74,10 +76,11 @@ func newWorld(t *testing.T, seed uint64) *world {
 		members = 3
 	}
 	return &world{
-		etcd:   etcdtest.New(t, etcdtest.WithMembers(members), etcdtest.WithSeed(seed)),
-		start:  time.Now(),
-		uses:   make(map[string]int),
-		struck: make(map[string]bool),
+		etcd:     etcdtest.New(t, etcdtest.WithMembers(members), etcdtest.WithSeed(seed)),
+		start:    time.Now(),
+		uses:     make(map[string]int),
+		struck:   make(map[int64]bool),
+		doubtful: make(map[string]time.Time),
 	}
 }
 

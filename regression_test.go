@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 The concurrency Authors
+
+package concurrency_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-da5263fb/concurrency"
+	"github.com/seed-da5263fb/concurrency/etcdtest"
+)
+
+// TestRegression has a case for each fault that a review or the exploration
+// found, as small as it goes, in virtual time.
+func TestRegression(t *testing.T) {
+	txn := etcdtest.Method("Txn")
+	session := func(t *testing.T, etcd *etcdtest.Etcd, who string, ttl int) *concurrency.Session {
+		s, err := concurrency.NewSession(etcd.Client(who), concurrency.WithTTL(ttl))
+		require.NoError(t, err)
+		return s
+	}
+	within := func(t *testing.T, d time.Duration) context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	cases := map[string]func(t *testing.T, etcd *etcdtest.Etcd){
+		"ALostAnswerDoesNotCostALaterCandidacyItsKey": func(t *testing.T, etcd *etcdtest.Etcd) {
+			e := concurrency.NewElection(session(t, etcd, "a", 5), "x")
+			etcd.Link("a").DropReply(txn)
+			require.NoError(t, e.Campaign(t.Context(), "1"))
+			lost := e.Term()
+			etcd.Delete(e.Key())
+			<-lost.Done()
+			require.NoError(t, e.Campaign(t.Context(), "2"))
+			time.Sleep(10 * time.Second)
+			require.NoError(t, e.Term().Err())
+			require.Len(t, etcd.Keys("x/"), 1)
+		},
+		"AnAttemptThatHangsDoesNotKeepAKeyAlive": func(t *testing.T, etcd *etcdtest.Etcd) {
+			leader := concurrency.NewElection(session(t, etcd, "leader", 5), "x")
+			require.NoError(t, leader.Campaign(t.Context(), "leader"))
+			e := concurrency.NewElection(session(t, etcd, "a", 5), "x")
+			hung := etcd.Link("a").DropReplySilently(txn)
+			require.ErrorIs(t, e.Campaign(within(t, 3*time.Second), "a"), context.DeadlineExceeded)
+			<-hung.Sprung()
+			time.Sleep(2 * time.Second)
+			require.Len(t, etcd.Keys("x/"), 1)
+		},
+		"AStrayKeyDoesNotHideAVictoryWhileNoWatchIsConfirmed": func(t *testing.T, etcd *etcdtest.Etcd) {
+			leader := concurrency.NewElection(session(t, etcd, "leader", 5), "x")
+			require.NoError(t, leader.Campaign(t.Context(), "leader"))
+			etcd.Put("x/7b", "stray")
+			etcd.Link("a").HoldWatch()
+			e := concurrency.NewElection(session(t, etcd, "a", 5), "x")
+			won := make(chan error, 1)
+			go func() { won <- e.Campaign(t.Context(), "a") }()
+			time.Sleep(time.Second)
+			require.NoError(t, leader.Resign(t.Context()))
+			resigned := time.Now()
+			require.NoError(t, <-won)
+			require.Less(t, time.Since(resigned), 5*time.Second)
+		},
+		"AnObserverOfTheSameClientDoesNotPutRereadingOff": func(t *testing.T, etcd *etcdtest.Etcd) {
+			leader := concurrency.NewElection(session(t, etcd, "leader", 6), "x")
+			require.NoError(t, leader.Campaign(t.Context(), "leader"))
+			s := session(t, etcd, "a", 6)
+			e := concurrency.NewElection(s, "x")
+			_ = concurrency.NewElection(s, "other").Observe(within(t, time.Hour)) // asks for progress whenever it is quiet
+			won := make(chan error, 1)
+			go func() { won <- e.Campaign(t.Context(), "a") }()
+			time.Sleep(time.Second)
+			etcd.Link("a").SilenceWatch(leader.Key())
+			require.NoError(t, leader.Resign(t.Context()))
+			resigned := time.Now()
+			require.NoError(t, <-won)
+			require.Less(t, time.Since(resigned), 6*time.Second)
+		},
+		"EtcdIsFoundAgainAfterALongTimeAway": func(t *testing.T, etcd *etcdtest.Etcd) {
+			s := session(t, etcd, "a", 5)
+			e := concurrency.NewElection(s, "x")
+			seen := e.Observe(within(t, time.Hour))
+			require.NoError(t, e.Campaign(t.Context(), "1"))
+			<-seen
+			etcd.Link("a").Cut()
+			time.Sleep(10 * time.Minute)
+			etcd.Link("a").Heal()
+			next := concurrency.NewElection(session(t, etcd, "b", 5), "x")
+			require.NoError(t, next.Campaign(t.Context(), "2"))
+			require.Equal(t, "2", string((<-seen).Kvs[0].Value))
+		},
+		"ASiblingDoesNotWinWhileAResignationIsUnderWay": func(t *testing.T, etcd *etcdtest.Etcd) {
+			s := session(t, etcd, "a", 5)
+			a, b := concurrency.NewElection(s, "x"), concurrency.NewElection(s, "x")
+			require.NoError(t, a.Campaign(t.Context(), "a"))
+			etcd.Link("a").DelayReplies(100*time.Millisecond, 0)
+			resigned := make(chan error, 1)
+			go func() { resigned <- a.Resign(t.Context()) }()
+			synctest.Wait()
+			if err := b.Campaign(t.Context(), "a"); err == nil {
+				require.Len(t, etcd.Keys("x/"), 1)
+				require.Equal(t, etcd.Keys("x/")[0].CreateRev, b.Rev())
+			}
+			require.NoError(t, <-resigned)
+		},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, etcdtest.New(t)) })
+		})
+	}
+}
