@@ -45,10 +45,10 @@ var known = []mutant{
 	}},
 	{"NothingIsWithdrawnAfterAnUnclearAnswer", []edit{
 		{"seat.go", `st.unclear = st.unclear || unclear`, `st.unclear = false`},
-		{"seat.go", `		st.unclear, st.sweeping = true, true
+		{"sweep.go", `		st.unclear, st.sweeping = true, true
 		go st.sweep()`, `		_ = st.sweep`},
 	}},
-	{"ResignDeletesByNameOnly", []edit{{"seat.go", `return c.Txn(ctx).If(v3.Compare(v3.CreateRevision(key), "=", rev)).Then`, `return c.Txn(ctx).Then`}}},
+	{"ResignDeletesByNameOnly", []edit{{"sweep.go", `return c.Txn(ctx).If(v3.Compare(v3.CreateRevision(key), "=", rev)).Then`, `return c.Txn(ctx).Then`}}},
 	{"TheObserverWatchesFromOneRevisionTooLate", []edit{{"observe.go", `v3.WithRev(o.rev+1)`, `v3.WithRev(o.rev+2)`}}},
 	{"ABrokenWatchIsNotFollowedByARead", []edit{
 		{"wait.go", `recheck := time.NewTimer(s.recheck())`, `recheck := time.NewTimer(time.Hour)`},
