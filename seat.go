@@ -27,7 +27,7 @@ import (
 // the answer comes. Until a sweep is answered new contenders wait: they could
 // otherwise take over a key that is about to go.
 //
-// All fields but the first four are guarded by session.mu.
+// The fields behind stop are guarded by session.mu.
 type seat struct {
 	session *Session
 	key     string

@@ -133,9 +133,26 @@ func (s *Session) grant(so *sessionOptions) error {
 		s.id = g.resp.ID
 		s.ttl = time.Duration(g.resp.TTL) * time.Second
 		s.deadline = g.sent.Add(s.ttl)
+		if time.Since(g.sent) > s.ttl/2 {
+			s.renewOnce(ctx)
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// renewOnce renews a lease that was granted slowly, perhaps because a connection
+// had to be made first: so much of its TTL is gone that the session could be over
+// as soon as it has begun. Nobody relies on the lease yet, so what a failure means
+// is found out by keepAlive.
+func (s *Session) renewOnce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.ttl)
+	defer cancel()
+	sent := time.Now()
+	if resp, err := s.client.KeepAliveOnce(ctx, s.id); err == nil && resp.TTL > 0 {
+		s.ttl = time.Duration(resp.TTL) * time.Second
+		s.deadline = sent.Add(s.ttl)
 	}
 }
 
