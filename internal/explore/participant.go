@@ -177,15 +177,7 @@ func (p *participant) compete(s *concurrency.Session, name string, c contender) 
 	if t == nil {
 		return // lost again already, and known to be
 	}
-	r := &reign{who: p.name, key: t.Key(), rev: t.Rev(), won: time.Now()}
-	p.mu.Lock()
-	p.reigns = append(p.reigns, r)
-	p.mu.Unlock()
-	p.holders.Go(func() {
-		<-t.Done()
-		r.over, r.why = time.Now(), t.Err()
-		p.log("%s: term %d of %s over: %v", p.name, r.rev, r.key, r.why)
-	})
+	p.reign(t)
 
 	for range p.rng.IntN(4) {
 		p.pause(2 * time.Second)
@@ -208,12 +200,35 @@ func (p *participant) compete(s *concurrency.Session, name string, c contender) 
 		kept = true
 		return // it is given up with the session
 	}
-	for c.Key() != "" && s.Err() == nil {
-		if err := p.withinOf(context.Background(), "resign "+key, 2*time.Second, c.resign); err != nil {
-			p.doubt(key)
-			time.Sleep(100 * time.Millisecond)
+	if c.Key() == "" && s.Err() == nil {
+		// The key is gone. To resign late must not touch a newer one of the session.
+		newer := concurrency.NewElection(s, name)
+		if p.within("newer campaign for "+key, 2*time.Second, func(ctx context.Context) error {
+			return newer.Campaign(ctx, "newer")
+		}) == nil {
+			if t := newer.Term(); t != nil {
+				p.reign(t)
+			}
 		}
+		defer p.withinOf(context.Background(), "resign newer "+key, 2*time.Second, newer.Resign)
 	}
+	for p.withinOf(context.Background(), "resign "+key, 2*time.Second, c.resign) != nil && s.Err() == nil {
+		p.doubt(key)
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// reign notes what the holder of t knows of it.
+func (p *participant) reign(t *concurrency.Term) {
+	r := &reign{who: p.name, key: t.Key(), rev: t.Rev(), won: time.Now()}
+	p.mu.Lock()
+	p.reigns = append(p.reigns, r)
+	p.mu.Unlock()
+	p.holders.Go(func() {
+		<-t.Done()
+		r.over, r.why = time.Now(), t.Err()
+		p.log("%s: term %d of %s over: %v", p.name, r.rev, r.key, r.why)
+	})
 }
 
 // write writes under the fence of t.
