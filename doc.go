@@ -100,7 +100,7 @@
 // makes a write and the leadership one thing; for stores other than etcd, send
 // Term.Rev along and let the store refuse a lower one than it has seen.
 //
-// A transaction that etcd itself answers with a time-out may be applied some
-// seconds later. If the candidacy was given up by then, its key is found only
-// as the lease ends.
+// A transaction that etcd answers with a time-out, or that gets no answer for a TTL,
+// may be applied after that. If the candidacy was given up by then, its key stands
+// until the lease ends.
 package concurrency

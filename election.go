@@ -84,7 +84,9 @@ func (e *Election) Campaign(ctx context.Context, val string) error {
 
 // TryCampaign leads at once, or returns an error: a *LeaderError that says who
 // leads, if somebody does, and else as Campaign. A refused TryCampaign writes
-// nothing. If the session leads already, TryCampaign proclaims val.
+// nothing; only where keys that are no candidates' are written under the name all
+// the time does it queue up for a moment to find out. If the session leads already,
+// TryCampaign proclaims val.
 func (e *Election) TryCampaign(ctx context.Context, val string) error {
 	return e.acquire(ctx, func(ctx context.Context, st *seat) (place, error) {
 		p, leader, err := e.try(ctx, st, val)
@@ -200,7 +202,8 @@ func (e *Election) Rev() int64 {
 func (e *Election) Header() *pb.ResponseHeader { return e.header() }
 
 // Leader returns the leader's key and value as the one entry of the answer, or
-// ErrElectionNoLeader. It is one linearizable request, which ctx bounds.
+// ErrElectionNoLeader. It is one linearizable request, or two where a stray key is
+// older than all candidates; ctx bounds it.
 func (e *Election) Leader(ctx context.Context) (*v3.GetResponse, error) {
 	resp, err := e.first(ctx)
 	if err != nil {

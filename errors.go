@@ -40,9 +40,6 @@ var (
 	// ErrKeyDeleted says that the candidate's key was deleted in etcd by
 	// somebody else, or together with its lease.
 	ErrKeyDeleted = errors.New("concurrency: key of the candidate was deleted")
-
-	// errSwept ends a candidacy that nobody wants any more.
-	errSwept = errors.New("concurrency: key was deleted for want of a user")
 )
 
 // A LeaderError says why TryCampaign did not win: somebody else leads.
@@ -108,7 +105,7 @@ const maxOpen = 5
 // When an attempt has not been answered after patience, the next one is made
 // beside it, which the client's balancer may send to another member: so neither
 // does a silent member hold the request up while others could answer, nor is
-// a slow one cut short. The first that succeeds counts, the others are cancelled.
+// a slow one cut short, unless it takes as long as maxOpen attempts. The first that succeeds counts, the others are cancelled.
 // attempt must do no harm when it is repeated, and repeated late.
 func retry[T any](ctx context.Context, patience time.Duration, again func(error) bool, attempt func(context.Context) (T, error)) (T, error) {
 	type result struct {

@@ -74,7 +74,7 @@ func (h *holder) win(ctx context.Context, win func(context.Context, *seat) (plac
 	if p.candidacy != nil {
 		p.candidacy.leave()
 	} else {
-		st.leave()
+		st.drop()
 	}
 	st.settledSoon()
 	return p, err
@@ -94,8 +94,13 @@ func (h *holder) release(ctx context.Context) (bool, error) {
 	var err error
 	if held != nil {
 		hdr, err = held.resign(ctx)
-	} else {
-		hdr, err = h.session.withdraw(ctx, h.key())
+	}
+	if err == nil && contending {
+		// The place that is contended for may be another one than that held.
+		var withdrawn *pb.ResponseHeader
+		if withdrawn, err = h.session.withdraw(ctx, h.key()); withdrawn != nil {
+			hdr = withdrawn
+		}
 	}
 	if err != nil {
 		return true, err

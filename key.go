@@ -74,8 +74,8 @@ type place struct {
 // writes of all its clients.
 func (q queue) enter(ctx context.Context, st *seat, value string) (place, error) {
 	anyTwo := v3.OpGet(q.prefix, v3.WithPrefix(), v3.WithLimit(2), v3.WithKeysOnly())
-	resp, err := q.commit(ctx, st, func() v3.Txn {
-		return q.session.client.Txn(st.ctx).
+	resp, err := q.commit(ctx, st, func(ctx context.Context) v3.Txn {
+		return q.session.client.Txn(ctx).
 			If(v3.Compare(v3.CreateRevision(st.key), "=", 0)).
 			Then(v3.OpPut(st.key, value, v3.WithLease(q.session.id)), anyTwo).
 			Else(v3.OpGet(st.key), anyTwo)
@@ -108,9 +108,9 @@ type entered struct {
 // first of all, and so may be repeated.
 //
 // An attempt is not cut short when ctx ends or the next attempt is made. It
-// goes on in the background, where its answer, however late, tells the seat
-// what has become of the key.
-func (q queue) commit(ctx context.Context, st *seat, txn func() v3.Txn) (entered, error) {
+// goes on in the background, for up to a TTL, and its answer tells the seat what
+// has become of the key.
+func (q queue) commit(ctx context.Context, st *seat, txn func(context.Context) v3.Txn) (entered, error) {
 	type result struct {
 		resp *v3.TxnResponse
 		err  error
@@ -121,7 +121,12 @@ func (q queue) commit(ctx context.Context, st *seat, txn func() v3.Txn) (entered
 	try := func() {
 		st.begin()
 		go func() {
-			resp, err := txn().Commit()
+			actx, cancel := context.WithTimeout(st.ctx, 3*q.session.recheck())
+			defer cancel()
+			resp, err := txn(actx).Commit()
+			if err != nil && actx.Err() != nil {
+				err = errSilence
+			}
 			st.answered(q.ownRevision(resp, err), err != nil && !refused(err))
 			select {
 			case results <- result{resp, err}:
@@ -137,6 +142,9 @@ func (q queue) commit(ctx context.Context, st *seat, txn func() v3.Txn) (entered
 	for {
 		select {
 		case <-next.C:
+			if ctx.Err() != nil || contest.Err() != nil {
+				continue // the other cases return
+			}
 			try()
 			open++
 			next.Reset(patience)
@@ -162,9 +170,8 @@ func (q queue) commit(ctx context.Context, st *seat, txn func() v3.Txn) (entered
 				}
 				// The answer is old, or others have seen that key go already.
 			}
-			if failures++; open == 0 {
-				next.Reset(retryDelay(failures))
-			}
+			failures++
+			next.Reset(retryDelay(failures))
 		case <-contest.Done():
 			return entered{}, context.Cause(contest)
 		case <-ctx.Done():

@@ -42,7 +42,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 }
 
 // TryLock takes the lock at once, or returns ErrLocked if another session holds
-// it or is about to. A refused TryLock writes nothing.
+// it or is about to. A refused TryLock writes nothing; see TryCampaign.
 func (m *Mutex) TryLock(ctx context.Context) error {
 	return m.acquire(ctx, func(ctx context.Context, st *seat) (place, error) {
 		p, _, err := m.try(ctx, st, "")

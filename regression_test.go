@@ -5,6 +5,7 @@ package concurrency_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,6 +107,78 @@ func TestRegression(t *testing.T) {
 			require.ErrorIs(t, b.Campaign(t.Context(), "a"), concurrency.ErrResigned)
 			require.NoError(t, <-resigned)
 			require.Empty(t, etcd.Keys("x/"))
+		},
+		"APollerDoesNotAddUpDoubts": func(t *testing.T, etcd *etcdtest.Etcd) {
+			require.NoError(t, concurrency.NewMutex(session(t, etcd, "h", 6), "x").Lock(t.Context()))
+			m := concurrency.NewMutex(session(t, etcd, "a", 6), "x")
+			etcd.Link("a").Delay(200*time.Microsecond, 100*time.Microsecond)
+			etcd.Link("a").DropReplySilently(txn)
+			for i := range 200 {
+				require.Error(t, m.TryLock(within(t, time.Second)))
+				time.Sleep(time.Duration(400+i*37%211) * time.Millisecond)
+			}
+			before := etcd.Requests("a")["Range"]
+			time.Sleep(10 * time.Second)
+			require.Less(t, etcd.Requests("a")["Range"]-before, 20)
+		},
+		"ResignEndsACampaignOfAnElectionThatOnceLed": func(t *testing.T, etcd *etcdtest.Etcd) {
+			a := concurrency.NewElection(session(t, etcd, "a", 5), "x")
+			b := concurrency.NewElection(session(t, etcd, "b", 5), "x")
+			require.NoError(t, a.Campaign(t.Context(), "a"))
+			etcd.Delete(a.Key())
+			<-a.Term().Done()
+			require.NoError(t, b.Campaign(t.Context(), "b"))
+			won := make(chan error, 1)
+			go func() { won <- a.Campaign(t.Context(), "a") }()
+			time.Sleep(time.Second)
+			require.NoError(t, a.Resign(t.Context()))
+			require.ErrorIs(t, <-won, concurrency.ErrResigned)
+			require.Len(t, etcd.Keys("x/"), 1)
+		},
+		"ResignEndsACampaignThatEntersBesideASiblingThatLeads": func(t *testing.T, etcd *etcdtest.Etcd) {
+			s := session(t, etcd, "a", 5)
+			a, b := concurrency.NewElection(s, "x"), concurrency.NewElection(s, "x")
+			require.NoError(t, a.Campaign(t.Context(), "a"))
+			etcd.Link("a").DropRequestSilently(txn)
+			won := make(chan error, 1)
+			go func() { won <- b.Campaign(t.Context(), "b") }()
+			time.Sleep(100 * time.Millisecond)
+			require.NoError(t, b.Resign(t.Context()))
+			require.ErrorIs(t, <-won, concurrency.ErrResigned)
+			time.Sleep(time.Minute)
+			require.Empty(t, etcd.Keys("x/"))
+		},
+		"ResignDoesNotWaitForAnAttemptThatIsLost": func(t *testing.T, etcd *etcdtest.Etcd) {
+			e := concurrency.NewElection(session(t, etcd, "a", 60), "x")
+			etcd.Link("a").DropRequestSilently(txn)
+			won := make(chan error, 1)
+			go func() { won <- e.Campaign(t.Context(), "a") }()
+			time.Sleep(time.Second)
+			begin := time.Now()
+			require.NoError(t, e.Resign(t.Context()))
+			require.Less(t, time.Since(begin), 10*time.Second)
+			require.ErrorIs(t, <-won, concurrency.ErrResigned)
+		},
+		"AHandoverIsHeardWhileTheOwnWatchIsNotConfirmed": func(t *testing.T, etcd *etcdtest.Etcd) {
+			leader := concurrency.NewElection(session(t, etcd, "leader", 60), "x")
+			require.NoError(t, leader.Campaign(t.Context(), "leader"))
+			s := session(t, etcd, "a", 60)
+			etcd.Link("a").HoldWatch(fmt.Sprintf("x/%x", s.Lease()))
+			won := make(chan error, 1)
+			go func() { won <- concurrency.NewElection(s, "x").Campaign(t.Context(), "a") }()
+			time.Sleep(time.Second)
+			begin := time.Now()
+			require.NoError(t, leader.Resign(t.Context()))
+			require.NoError(t, <-won)
+			require.Less(t, time.Since(begin), time.Second)
+		},
+		"CloseReturnsSoonWhenTheClientIsClosed": func(t *testing.T, etcd *etcdtest.Etcd) {
+			s, err := concurrency.NewSession(etcd.Client("a"), concurrency.WithContext(context.Background()))
+			require.NoError(t, err)
+			_ = s.Client().Close()
+			begin := time.Now()
+			require.Error(t, s.Close())
+			require.Less(t, time.Since(begin), time.Second)
 		},
 	}
 	for name, test := range cases {

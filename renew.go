@@ -75,7 +75,7 @@ func (s *Session) keepAlive(assumedTTL time.Duration) {
 	}
 	pace := func() time.Duration {
 		if s.TTL() == 0 {
-			return 500 * time.Millisecond // the lease may be a short one
+			return min(500*time.Millisecond<<len(underWay), ttl/attemptsPerTTL) // the lease may be a short one
 		}
 		return ttl / attemptsPerTTL
 	}

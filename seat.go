@@ -43,6 +43,10 @@ type seat struct {
 	gone       int64 // all keys created up to this revision are gone
 	current    *candidacy
 	sweeping   bool
+	trouble    error         // why etcd refuses to sweep, nil if it does not
+	doubting   bool          // a timer of doubt is set
+	sweeps     int           // how many were answered
+	withdrawn  chan struct{} // closed and made anew when all who contend, or wait to, have to give up
 	changed    chan struct{} // closed and made anew when the seat has changed
 }
 
@@ -54,6 +58,7 @@ type candidacy struct {
 	stop context.CancelCauseFunc // ends ctx: the key is gone, or the session lost
 
 	// Guarded by session.mu.
+	ended     bool // the key is known to be gone
 	users     int
 	resigning int   // calls under way to delete the key
 	term      *Term // of the leadership that was won last, nil before
@@ -77,10 +82,21 @@ func (s *Session) contend(ctx context.Context, key string) (*seat, error) {
 			s.mu.Unlock()
 			return st, nil
 		}
-		changed := st.changed
+		if st.sweeping && st.trouble != nil {
+			defer s.mu.Unlock()
+			return nil, st.trouble
+		}
+		changed, withdrawn := st.changed, st.withdrawn
 		s.mu.Unlock()
 		select {
+		case <-withdrawn:
+			return nil, ErrResigned
 		case <-changed:
+			select {
+			case <-withdrawn:
+				return nil, ErrResigned
+			default:
+			}
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-s.client.Ctx().Done():
@@ -92,7 +108,7 @@ func (s *Session) contend(ctx context.Context, key string) (*seat, error) {
 func (s *Session) seatLocked(key string, lease v3.LeaseID) *seat {
 	st := s.seats[key]
 	if st == nil {
-		st = &seat{session: s, key: key, lease: lease, changed: make(chan struct{})}
+		st = &seat{session: s, key: key, lease: lease, changed: make(chan struct{}), withdrawn: make(chan struct{})}
 		st.ctx, st.stop = context.WithCancelCause(s.client.Ctx())
 		if s.lost != nil {
 			st.stop(s.lost)
@@ -166,8 +182,8 @@ func (st *seat) join(rev int64) (*candidacy, bool) {
 	return c, true
 }
 
-// leave takes a contender off the seat.
-func (st *seat) leave() {
+// drop takes a contender off the seat.
+func (st *seat) drop() {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
 	st.contenders--
@@ -186,7 +202,7 @@ func (c *candidacy) leave() {
 func (c *candidacy) isGone() bool {
 	c.session.mu.Lock()
 	defer c.session.mu.Unlock()
-	return c.rev <= c.gone
+	return c.ended
 }
 
 // over ends the candidacy because its key is gone, and returns the cause.
@@ -206,7 +222,10 @@ func (st *seat) endLocked(c *candidacy, cause error) {
 	if c == nil {
 		return
 	}
-	st.gone = max(st.gone, c.rev)
+	c.ended = true
+	if st.current == c || st.current != nil && c.rev < st.current.rev {
+		st.gone = max(st.gone, c.rev)
+	}
 	c.stop(cause)
 	if c.term != nil {
 		c.term.stop(cause)
@@ -216,11 +235,16 @@ func (st *seat) endLocked(c *candidacy, cause error) {
 	}
 }
 
+// tellLocked wakes those who wait for the seat to change.
+func (st *seat) tellLocked() {
+	close(st.changed)
+	st.changed = make(chan struct{})
+}
+
 // settleLocked follows up on a change: it sweeps a key that is not wanted, and
 // takes the seat out of the table when nothing is under way.
 func (st *seat) settleLocked() {
-	close(st.changed)
-	st.changed = make(chan struct{})
+	st.tellLocked()
 	if st.contenders == 0 && st.contest != nil {
 		st.endContest(nil)
 		st.contest = nil // the next one begins a new contest
@@ -237,7 +261,10 @@ func (st *seat) settleLocked() {
 		return
 	case st.open > 0:
 		// The answer decides. If it takes long, look whether there is a key.
-		time.AfterFunc(doubtAfter, st.doubt)
+		if !st.doubting {
+			st.doubting = true
+			time.AfterFunc(doubtAfter, st.doubt)
+		}
 		return
 	}
 	if st.open == 0 {

@@ -167,9 +167,9 @@ func (s *Session) Lease() v3.LeaseID { return s.id }
 func (s *Session) Ctx() context.Context { return s.ctx }
 
 // Done returns a channel that closes when the session is over: when the lease
-// may be gone, or is no longer renewed. While etcd could still give the lease to
-// nobody else Done is closed already: the moment is counted from when the last
-// answered renewal was sent, on this process's monotonic clock.
+// may be gone, or is no longer renewed. It closes before etcd can give the lease
+// up: its time is counted from when the last answered renewal was sent, on
+// this process's monotonic clock.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Err returns nil while the session lasts, and after that why it is over: an
@@ -226,7 +226,9 @@ func (s *Session) Close() error {
 	}
 	// A session that expired for want of answers may have been renewed by
 	// requests whose answers were lost: a short try is worth it.
-	ctx, cancel := context.WithTimeout(s.parent, max(left, closeGrace))
+	parent, unbind := bind(s.parent, s.client.Ctx())
+	defer unbind()
+	ctx, cancel := context.WithTimeout(parent, max(left, closeGrace))
 	defer cancel()
 	_, err := retry(ctx, s.patience(), transient, func(ctx context.Context) (*v3.LeaseRevokeResponse, error) {
 		return s.client.Revoke(ctx, s.id)

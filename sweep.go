@@ -19,6 +19,7 @@ const doubtAfter = time.Second
 func (st *seat) doubt() {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
+	st.doubting = false
 	if st.open > 0 && !st.wantedLocked() && !st.sweeping && st.ctx.Err() == nil {
 		st.unclear, st.sweeping = true, true
 		go st.sweep()
@@ -34,7 +35,15 @@ func (st *seat) sweep() {
 	st.unclear = false
 	s.mu.Unlock()
 
-	again := func(err error) bool { return !refused(err) }
+	again := func(err error) bool {
+		if !transient(err) { // those who wait for the sweep had better know
+			s.mu.Lock()
+			st.trouble = err
+			st.tellLocked()
+			s.mu.Unlock()
+		}
+		return true
+	}
 	if c != nil {
 		_, _ = retry(st.ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
 			return deleteAt(ctx, s.client, st.key, c.rev)
@@ -43,7 +52,7 @@ func (st *seat) sweep() {
 	if unclear {
 		_, _ = retry(st.ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
 			resp, err := s.client.Get(ctx, st.key)
-			if err != nil || len(resp.Kvs) == 0 || v3.LeaseID(resp.Kvs[0].Lease) != s.id {
+			if err != nil || len(resp.Kvs) == 0 || v3.LeaseID(resp.Kvs[0].Lease) != st.lease {
 				return nil, err
 			}
 			return deleteAt(ctx, s.client, st.key, resp.Kvs[0].CreateRevision)
@@ -52,8 +61,9 @@ func (st *seat) sweep() {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.sweeping = false
-	st.endLocked(c, errSwept)
+	st.sweeping, st.trouble = false, nil
+	st.sweeps++
+	st.endLocked(c, ErrKeyDeleted)
 	st.settleLocked()
 }
 
@@ -67,16 +77,21 @@ func (s *Session) withdraw(ctx context.Context, key string) (*pb.ResponseHeader,
 		s.mu.Unlock()
 		return nil, nil
 	}
-	if c := st.current; c != nil {
-		s.mu.Unlock()
-		return c.resign(ctx)
-	}
-	contest := st.contest
+	c, contest := st.current, st.contest
 	if contest != nil {
 		st.endContest(ErrResigned)
 	}
+	close(st.withdrawn)
+	st.withdrawn = make(chan struct{})
 	s.mu.Unlock()
-	return nil, st.settled(ctx, contest)
+	var hdr *pb.ResponseHeader
+	if c != nil {
+		var err error
+		if hdr, err = c.resign(ctx); err != nil || contest == nil {
+			return hdr, err
+		}
+	}
+	return hdr, st.settled(ctx, contest)
 }
 
 // deleteAt deletes key if it is still the one that was created at rev.
@@ -87,10 +102,13 @@ func deleteAt(ctx context.Context, c *v3.Client, key string, rev int64) (*v3.Txn
 // settled waits until the contest is over, if one is given, and nothing is under
 // way at the seat that nobody wants, or until ctx ends.
 func (st *seat) settled(ctx context.Context, contest context.Context) error {
-	for {
+	for begin := -1; ; {
 		st.session.mu.Lock()
+		if begin < 0 {
+			begin = st.sweeps
+		}
 		over := contest == nil || st.contest != contest
-		quiet := st.ctx.Err() != nil || over && (st.wantedLocked() || st.open == 0 && !st.sweeping)
+		quiet := st.ctx.Err() != nil || over && (st.wantedLocked() || !st.sweeping && (st.open == 0 || st.sweeps > begin))
 		changed := st.changed
 		st.session.mu.Unlock()
 		if quiet {

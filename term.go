@@ -118,7 +118,7 @@ func (t *Term) Context(parent context.Context) (context.Context, context.CancelF
 func (t *Term) watchKey() {
 	c, s := t.candidacy, t.candidacy.session
 	for failures := 0; t.ctx.Err() == nil; {
-		w, err := s.openDeletions(t.ctx, s.openPatience(failures), c.key)
+		w, err := s.openDeletions(t.ctx, min(s.openPatience(failures), s.recheck()), c.key)
 		for {
 			resp, readErr := retry(t.ctx, s.patience(), transient, func(ctx context.Context) (*v3.TxnResponse, error) {
 				return s.client.Txn(ctx).Then(v3.OpGet(c.key, v3.WithKeysOnly())).Commit()

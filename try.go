@@ -6,7 +6,6 @@ package concurrency
 import (
 	"context"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	v3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -28,8 +27,8 @@ func (q queue) try(ctx context.Context, st *seat, value string) (place, *Candida
 	since := int64(0)
 	for range maxRefusals {
 		after := since + 1
-		resp, err := q.commit(ctx, st, func() v3.Txn {
-			return q.session.client.Txn(st.ctx).
+		resp, err := q.commit(ctx, st, func(ctx context.Context) v3.Txn {
+			return q.session.client.Txn(ctx).
 				If(v3.Compare(v3.CreateRevision(q.prefix), "<", after).WithPrefix(), v3.Compare(v3.CreateRevision(st.key), "=", 0)).
 				Then(v3.OpPut(st.key, value, v3.WithLease(q.session.id))).
 				Else(v3.OpGet(st.key))
@@ -41,19 +40,15 @@ func (q queue) try(ctx context.Context, st *seat, value string) (place, *Candida
 		if p.first {
 			return p, nil, nil
 		}
-		leader, hdr, err := q.leader(ctx)
-		if err != nil {
-			return p, nil, err
-		}
 		if p.candidacy != nil {
 			// The session is in the queue already. Perhaps it leads.
 			kv := ownKey(resp.TxnResponse)[0]
 			p.value, p.modRev = string(kv.Value), kv.ModRevision
-			p.first, p.hdr = leader != nil && leader.Key == st.key && leader.Rev == p.rev, hdr
-			if leader == nil {
-				err = ErrKeyDeleted
-			}
-			return p, leader, err
+			return q.whoLeads(ctx, p)
+		}
+		leader, hdr, err := q.leader(ctx)
+		if err != nil {
+			return p, nil, err
 		}
 		if leader != nil {
 			return p, leader, nil
@@ -65,19 +60,18 @@ func (q queue) try(ctx context.Context, st *seat, value string) (place, *Candida
 	if err != nil || p.first {
 		return p, nil, err
 	}
-	if p.first, p.hdr, err = q.isFirst(ctx, p.candidacy); err != nil || p.first {
-		return p, nil, err
-	}
-	leader, _, err := q.leader(ctx)
-	return p, leader, err
+	return q.whoLeads(ctx, p)
 }
 
-// isFirst reads whether nobody is ahead of c.
-func (q queue) isFirst(ctx context.Context, c *candidacy) (bool, *pb.ResponseHeader, error) {
-	strays, err := q.strays(ctx)
+// whoLeads reads whether p is the first place, and who has it if not.
+func (q queue) whoLeads(ctx context.Context, p place) (place, *Candidate, error) {
+	leader, hdr, err := q.leader(ctx)
 	if err != nil {
-		return false, nil, err
+		return p, nil, err
 	}
-	a, hdr, err := q.look(ctx, c, strays)
-	return a == nil, hdr, err
+	if leader == nil {
+		return p, nil, p.over()
+	}
+	p.first, p.hdr = leader.Key == p.key && leader.Rev == p.rev, hdr
+	return p, leader, nil
 }

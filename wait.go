@@ -61,13 +61,17 @@ func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
 	for {
 		select {
 		case o := <-opening:
-			if front = o.front; o.own != nil {
-				w.own = o.own
-			}
 			if o.err != nil {
 				return w.failed(ctx)
 			}
-			w.failures = 0
+			if o.front != nil {
+				front = o.front
+			} else {
+				w.own = o.own
+			}
+			if w.own != nil {
+				w.failures = 0 // both are open
+			}
 			if moved, err := w.reread(ctx, a); moved || err != nil {
 				return err
 			}
@@ -121,16 +125,20 @@ type opened struct {
 // open opens the watch of the key ahead, and that of the own key if it is not
 // open, in the background: a silent member must not keep the waiter from reading.
 func (w *waiter) open(ctx context.Context, a *ahead) <-chan opened {
-	c := make(chan opened, 1)
+	c := make(chan opened, 2)
 	s := w.queue.session
 	patience := s.openPatience(w.failures)
 	needOwn := w.own == nil
 	go func() {
-		var o opened
-		if o.front, o.err = s.openDeletions(ctx, patience, a.key); o.err == nil && needOwn {
-			o.own, o.err = s.openDeletions(w.life, patience, w.candidacy.key)
+		front, err := s.openDeletions(ctx, patience, a.key)
+		c <- opened{front: front, err: err} // it is listened to while the other one opens
+		if err == nil && needOwn {
+			own, err := s.openDeletions(w.life, patience, w.candidacy.key)
+			if ctx.Err() != nil {
+				own.close() // nobody takes it any more
+			}
+			c <- opened{own: own, err: err}
 		}
-		c <- o
 	}()
 	return c
 }
