@@ -51,6 +51,14 @@ compat: ## run etcd's own published tests on this package
 servers: ## run the integration tests against real etcd servers, 3.5 to 3.7
 	$(GO) run ./internal/servers -minors $(SERVERS_MINORS) -run '$(SERVERS_RUN)'
 
+# The folders that are modules of their own, so that what they need stays out of
+# the root go.mod.
+MODULES = $(patsubst ./%/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './.cache/*'))
+
+.PHONY: modules
+modules: ## vet and test the modules in bench/ and the like
+	@for m in $(MODULES); do echo "$$m:"; (cd $$m && $(GO) vet ./... && $(GO) test -timeout 10m ./...) || exit 1; done
+
 # For make explore: how many schedules, and from which seed on.
 SEEDS ?= 100000
 FIRST ?= 1
