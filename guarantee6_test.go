@@ -4,13 +4,13 @@
 package concurrency_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -181,7 +181,7 @@ func withEtcdctl(w *world) error {
 		return fails(misses, "%q", value(resp))
 	}
 
-	var output bytes.Buffer
+	var output transcript
 	cmd := exec.CommandContext(w.t.Context(), etcdctl, "--endpoints", newWire(w.t, w.clus.Members[0]).endpoint(), "elect", w.name, "etcdctl")
 	cmd.Stdout, cmd.Stderr = &output, &output
 	require.NoError(w.t, cmd.Start())
@@ -198,11 +198,31 @@ func withEtcdctl(w *world) error {
 	if w.closesBefore(c.done, 300*time.Millisecond) {
 		return fails(admits, "won beside etcdctl")
 	}
+	// Before it has said that it leads, it ends without resigning.
+	w.eventually(func() bool { return strings.Contains(output.String(), "etcdctl\n") }, "etcdctl says that it leads")
 	require.NoError(w.t, cmd.Process.Signal(syscall.SIGINT))
 	if !ended.within(10 * time.Second) {
 		return fails(hangs, "etcdctl: %s", output.String())
 	}
 	return c.wins(3 * time.Second)
+}
+
+// A transcript is what a command has said so far.
+type transcript struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(p)
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
 }
 
 // packageDir is this folder. Tests with a cluster run in another one.

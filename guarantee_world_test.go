@@ -152,7 +152,7 @@ func (w *world) ctx() context.Context {
 // detector, which makes them slow.
 func (w *world) turns(n int) int {
 	if raceDetector && w.clus != nil {
-		return n * 2 / 5
+		return n / 5
 	}
 	return n
 }
