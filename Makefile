@@ -68,7 +68,7 @@ explore: ## look for schedules that break a guarantee: SEEDS=100000 FIRST=1
 
 .PHONY: mutants
 mutants: ## see that the exploration finds the faults it is made for
-	$(GO) test -v -run TestMutants -timeout 20m ./internal/explore -mutants
+	$(GO) test -v -run TestMutants -timeout 40m ./internal/explore -mutants
 
 .PHONY: ci
 ci: ## what CI runs

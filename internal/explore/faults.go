@@ -56,7 +56,7 @@ func (w *world) fault(rng *rand.Rand, participants int) {
 	}
 	one := etcdtest.Method([]string{"Txn", "Range", "LeaseGrant", "LeaseRevoke", "LeaseKeepAlive", "WatchCreate"}[rng.IntN(6)])
 	ms := time.Millisecond
-	switch rng.IntN(24) {
+	switch rng.IntN(27) {
 	case 0, 1, 2, 3:
 		does("healed", link.Heal)
 	case 4:
@@ -127,6 +127,9 @@ func (w *world) fault(rng *rand.Rand, participants int) {
 		w.log("fault: compaction")
 		w.compacted = true
 		_ = w.etcd.Compact(0)
+	case 24, 25, 26:
+		// The answer to the next entering transaction, or whatever comes first.
+		does("drop reply of a Txn", func() { link.DropReplySilently(etcdtest.Method("Txn")) })
 	case 23:
 		// Stray keys, which are nobody's candidacy.
 		w.etcd.Put(names[rng.IntN(len(names))]+"/"+[]string{"stray", "7b", "x/1"}[rng.IntN(3)], "stray")

@@ -141,7 +141,7 @@ func (p *participant) compete(s *concurrency.Session, name string, c contender) 
 	switch p.rng.IntN(6) {
 	case 0, 1:
 		limit = time.Hour // until somebody stops
-	case 2:
+	case 2, 3:
 		limit = time.Duration(p.rng.IntN(int(maxRT))) // perhaps while a request is under way
 	}
 	key := fmt.Sprintf("%s/%x", name, s.Lease())
