@@ -111,44 +111,43 @@ type entered struct {
 // goes on in the background, for up to a TTL, and its answer tells the seat what
 // has become of the key.
 func (q queue) commit(ctx context.Context, st *seat, txn func(context.Context) v3.Txn) (entered, error) {
-	type result struct {
-		resp *v3.TxnResponse
-		err  error
-	}
+	contest := st.contest
+	patience, open, failures := q.session.patience(), 0, 0
+	next := time.NewTimer(patience)
+	defer next.Stop()
 	returned := make(chan struct{})
 	defer close(returned)
-	results := make(chan result)
+	results := make(chan result[*v3.TxnResponse])
 	try := func() {
+		if ctx.Err() != nil || contest.Err() != nil {
+			return // as the loop will
+		}
+		open++
+		next.Reset(patience)
+		patience = min(2*patience, max(patience, q.session.recheck()))
 		st.begin()
 		go func() {
-			actx, cancel := context.WithTimeout(st.ctx, 3*q.session.recheck())
+			actx, cancel := context.WithCancel(st.ctx)
 			defer cancel()
+			// Not a deadline, which would be sent, and parsed by the server.
+			defer time.AfterFunc(3*q.session.recheck(), cancel).Stop()
 			resp, err := txn(actx).Commit()
 			if err != nil && actx.Err() != nil {
 				err = errSilence
 			}
 			st.answered(q.ownRevision(resp, err), err != nil && !refused(err))
 			select {
-			case results <- result{resp, err}:
+			case results <- result[*v3.TxnResponse]{resp, err}:
 			case <-returned:
 			}
 		}()
 	}
 
-	contest := st.contest
-	patience, open, failures := q.session.patience(), 0, 0
-	next := time.NewTimer(0)
-	defer next.Stop()
+	try()
 	for {
 		select {
 		case <-next.C:
-			if ctx.Err() != nil || contest.Err() != nil {
-				continue // the other cases return
-			}
 			try()
-			open++
-			next.Reset(patience)
-			patience = min(2*patience, max(patience, q.session.recheck()))
 		case r := <-results:
 			open--
 			if contest.Err() != nil {
