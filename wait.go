@@ -46,6 +46,10 @@ type waiter struct {
 	failures int
 }
 
+// openingGap is how long the read after the watch of the key ahead is put off for
+// the watch of the own key to open as well, which takes it a round trip.
+const openingGap = 20 * time.Millisecond
+
 // waitFor returns nil when there is reason to look anew: a deletion, or a watch
 // that failed.
 func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
@@ -56,6 +60,7 @@ func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
 	var front *watch
 	defer func() { front.close() }()
 
+	verified := false // by a read since the watch of the key ahead is open
 	recheck := time.NewTimer(s.recheck())
 	defer recheck.Stop()
 	for {
@@ -69,9 +74,12 @@ func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
 			} else {
 				w.own = o.own
 			}
-			if w.own != nil {
-				w.failures = 0 // both are open
+			if w.own == nil {
+				recheck.Reset(openingGap) // it opens next: one read can serve both
+				continue
 			}
+			w.failures, verified = 0, true
+			recheck.Reset(s.recheck())
 			if moved, err := w.reread(ctx, a); moved || err != nil {
 				return err
 			}
@@ -93,10 +101,11 @@ func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
 		case <-recheck.C:
 			recheck.Reset(s.recheck())
 			moved, err := w.reread(ctx, a)
-			if moved && front != nil {
+			if moved && verified {
 				_ = front.suspect() // it has not said so
 				w.closeOwn()
 			}
+			verified = front != nil
 			if moved || err != nil {
 				return err
 			}
