@@ -39,8 +39,8 @@ func newCandidate(kv *mvccpb.KeyValue) Candidate {
 }
 
 // candidates reads the whole queue, first to last.
-func (q queue) candidates(ctx context.Context) ([]*mvccpb.KeyValue, *v3.GetResponse, error) {
-	resp, err := q.session.client.Get(ctx, q.prefix, v3.WithPrefix(), v3.WithSort(v3.SortByCreateRevision, v3.SortAscend))
+func (q queue) candidates(ctx context.Context, opts ...v3.OpOption) ([]*mvccpb.KeyValue, *v3.GetResponse, error) {
+	resp, err := q.session.client.Get(ctx, q.prefix, append(opts, v3.WithPrefix(), v3.WithSort(v3.SortByCreateRevision, v3.SortAscend))...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -96,7 +96,8 @@ func retryDelay(n int) time.Duration {
 // jitter returns a duration from d/2 to d, by chance.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
-// maxOpen is how many attempts at one request may be open at a time.
+// maxOpen is how many attempts at one request are open at a time at the most, give
+// or take one: each but the first ends when so many others have been made after it.
 const maxOpen = 5
 
 // retry calls attempt until it succeeds, fails with an error that again does not
@@ -166,7 +167,8 @@ func (h hedge[T]) once(ctx context.Context) result[T] {
 func (h hedge[T]) run(ctx context.Context, last error) result[T] {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	results := make(chan result[T], maxOpen)
+	results, over := make(chan result[T]), make(chan struct{})
+	defer close(over)
 	open, failures := 0, 0
 	var delay time.Duration
 	if last != nil {
@@ -191,14 +193,15 @@ func (h hedge[T]) run(ctx context.Context, last error) result[T] {
 				next.Reset(retryDelay(failures))
 			}
 		case <-next.C:
-			if open < maxOpen-1 {
-				open++
-				go func() {
-					ctx, cancel := context.WithTimeout(ctx, maxOpen*h.patience)
-					defer cancel()
-					results <- h.once(ctx)
-				}()
-			}
+			open++
+			go func() {
+				ctx, cancel := context.WithTimeout(ctx, maxOpen*h.patience)
+				defer cancel()
+				select {
+				case results <- h.once(ctx):
+				case <-over:
+				}
+			}()
 			next.Reset(h.patience)
 		case <-ctx.Done():
 			return result[T]{err: endedBecause(context.Cause(ctx), last)}

@@ -102,6 +102,7 @@ type observer struct {
 	// Used by run alone.
 	table  map[string]*mvccpb.KeyValue // the candidates as of revision rev
 	rev    int64                       // 0: a snapshot is due
+	from   int64                       // as of which revision it is to be; 0: of now
 	leader *mvccpb.KeyValue            // what was told last, nil for nobody
 	told   bool                        // anything was
 
@@ -178,6 +179,10 @@ func (o *observer) run() {
 // silent: when nothing has come for a while, it asks for a sign of progress, and
 // trusts the watch no longer when that does not come either. All watches on a
 // stream see the answer, so the first one that asks does it for all.
+//
+// The watch starts at the table's own revision, which apply skips: etcd gives no
+// sign of progress on a stream with a watch that starts in the future, so an idle
+// etcd would look like a silent one.
 func (o *observer) follow(failures *int) error {
 	s := o.session
 	if o.rev == 0 {
@@ -185,7 +190,7 @@ func (o *observer) follow(failures *int) error {
 			return err
 		}
 	}
-	w, err := s.openWatch(o.ctx, s.openPatience(*failures), o.prefix, v3.WithPrefix(), v3.WithRev(o.rev+1))
+	w, err := s.openWatch(o.ctx, s.openPatience(*failures), o.prefix, v3.WithPrefix(), v3.WithRev(o.rev))
 	if err != nil {
 		return err
 	}
@@ -198,7 +203,7 @@ func (o *observer) follow(failures *int) error {
 		case resp, ok := <-w.events():
 			if err := watchErr(resp, ok); err != nil {
 				if errors.Is(err, rpctypes.ErrCompacted) {
-					o.rev = 0
+					o.rev, o.from = 0, resp.CompactRevision
 					return errCompactedAway
 				}
 				return err
@@ -224,24 +229,34 @@ func (o *observer) follow(failures *int) error {
 // errCompactedAway takes the place of ErrCompacted, which is no reason to end.
 var errCompactedAway = errors.New("concurrency: updates were compacted before they were seen")
 
-// snapshot fills the table with the candidates of now.
+// snapshot fills the table with the candidates as of revision from: the oldest
+// that etcd still has after a compaction, so that nothing later is passed over.
 func (o *observer) snapshot() error {
 	type snap struct {
 		kvs  []*mvccpb.KeyValue
 		resp *v3.GetResponse
 	}
+	from := o.from
 	now, err := retry(o.ctx, o.session.patience(), transient, func(ctx context.Context) (snap, error) {
-		kvs, resp, err := o.candidates(ctx)
+		kvs, resp, err := o.candidates(ctx, v3.WithRev(from))
 		return snap{kvs, resp}, err
 	})
 	if err != nil {
+		if errors.Is(err, rpctypes.ErrCompacted) { // again, and nobody tells up to where
+			o.from = 0
+			return errCompactedAway
+		}
 		return err
 	}
+	if from == 0 {
+		from = now.resp.Header.Revision
+	}
+	o.from = 0
 	o.table = make(map[string]*mvccpb.KeyValue, len(now.kvs))
 	for _, kv := range now.kvs {
 		o.table[string(kv.Key)] = kv
 	}
-	o.settle(now.resp.Header, now.resp.Header.Revision)
+	o.settle(now.resp.Header, from)
 	return nil
 }
 

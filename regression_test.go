@@ -172,6 +172,33 @@ func TestRegression(t *testing.T) {
 			require.NoError(t, <-won)
 			require.Less(t, time.Since(begin), time.Second)
 		},
+		"AnObserverBehindACompactionMissesNoLeaderThatEtcdStillKnows": func(t *testing.T, etcd *etcdtest.Etcd) {
+			var queue []*concurrency.Election
+			for _, who := range []string{"a", "b", "c"} {
+				e := concurrency.NewElection(session(t, etcd, who, 60), "x")
+				queue = append(queue, e)
+				go func() { _ = e.Campaign(t.Context(), who) }()
+				time.Sleep(time.Second)
+			}
+			seen := concurrency.NewElection(session(t, etcd, "o", 60), "x").Observe(within(t, time.Hour))
+			require.Equal(t, "a", string((<-seen).Kvs[0].Value))
+			etcd.Link("o").Cut()
+			require.NoError(t, queue[0].Resign(t.Context()))
+			whenBLed := etcd.Rev()
+			time.Sleep(time.Second)
+			require.NoError(t, queue[1].Resign(t.Context()))
+			require.NoError(t, etcd.Compact(whenBLed))
+			etcd.Link("o").Heal()
+			require.Equal(t, "b", string((<-seen).Kvs[0].Value))
+			require.Equal(t, "c", string((<-seen).Kvs[0].Value))
+		},
+		// etcd gives no sign of progress for a watch that starts after its last revision.
+		"AnObserverOfAnIdleEtcdTrustsItsWatch": func(t *testing.T, etcd *etcdtest.Etcd) {
+			e := concurrency.NewElection(session(t, etcd, "a", 60), "x")
+			_ = e.Observe(within(t, 2*time.Hour))
+			time.Sleep(time.Hour)
+			require.Equal(t, 1, etcd.Requests("a")["WatchCreate"])
+		},
 		"CloseReturnsSoonWhenTheClientIsClosed": func(t *testing.T, etcd *etcdtest.Etcd) {
 			s, err := concurrency.NewSession(etcd.Client("a"), concurrency.WithContext(context.Background()))
 			require.NoError(t, err)
