@@ -4,8 +4,11 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/mattn/go-isatty"
@@ -15,7 +18,8 @@ import (
 )
 
 func newDemoCommand() *cobra.Command {
-	return &cobra.Command{
+	var plotFile string
+	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show elections and failures on a cluster of its own",
 		Long: `Start three etcd members in this process and let five candidates contend.
@@ -27,22 +31,71 @@ a temporary folder, and leaves neither behind. It exits with 0 if no two
 candidates led at once and each handover came within its bound, with 1 if not,
 and with 130 if it was interrupted.
 
+With --plot it also draws who led when, and how long nobody did, into a file, as
+an SVG. An old picture is replaced only when the demo has been played to its end.
+
 On a terminal there are colours, unless NO_COLOR is set, and a live status line.`,
+		Example: `  elect demo
+  elect demo --plot timeline.svg`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := cmd.OutOrStdout()
-			live := isTerminal(out)
-			err := demo.Run(cmd.Context(), demo.Config{
-				Out:    out,
-				Live:   live,
-				Colour: live && os.Getenv("NO_COLOR") == "",
-			})
-			if err != nil {
+			if err := playDemo(cmd, plotFile); err != nil {
 				return fmt.Errorf("demo: %w", err)
 			}
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&plotFile, "plot", "", "draw the timeline into `FILE` as an SVG")
+	return cmd
+}
+
+func playDemo(cmd *cobra.Command, plotFile string) error {
+	out := cmd.OutOrStdout()
+	live := isTerminal(out)
+	cfg := demo.Config{Out: out, Live: live, Colour: live && os.Getenv("NO_COLOR") == ""}
+	if !cmd.Flags().Changed("plot") {
+		return demo.Run(cmd.Context(), cfg)
+	}
+
+	giveUp, err := claim(plotFile)
+	if err != nil {
+		return fmt.Errorf("--plot: %w", err)
+	}
+	var picture bytes.Buffer
+	cfg.Plot = &picture
+	err = demo.Run(cmd.Context(), cfg)
+	if picture.Len() == 0 {
+		giveUp()
+		return err
+	}
+	if writeErr := os.WriteFile(plotFile, picture.Bytes(), 0o644); writeErr != nil {
+		return errors.Join(err, fmt.Errorf("--plot: %w", writeErr))
+	}
+	_, writeErr := fmt.Fprintf(out, "The timeline is drawn in %s\n", plotFile)
+	return errors.Join(err, writeErr)
+}
+
+// claim makes sure that a file can be written, long before it is: it makes the file
+// if it is not there, and changes nothing if it is. giveUp removes what it made.
+func claim(path string) (giveUp func(), err error) {
+	info, err := os.Stat(path)
+	switch {
+	case path == "":
+		return nil, errors.New("no file is named; use --plot FILE.svg")
+	case errors.Is(err, fs.ErrNotExist):
+		giveUp = func() { _ = os.Remove(path) }
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file; name another one", path)
+	default:
+		giveUp = func() {}
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return giveUp, f.Close()
 }
 
 // isTerminal reports whether w understands escape codes.

@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/xml"
 	"errors"
 	"io"
 	"net"
@@ -25,8 +26,10 @@ import (
 var buildFolder string
 
 func TestMain(m *testing.M) {
+	actIfAsked()
 	os.Exit(func() int {
 		defer func() { _ = os.RemoveAll(buildFolder) }()
+		defer stopSharedEtcd()
 		return m.Run()
 	}())
 }
@@ -45,14 +48,14 @@ var build = sync.OnceValues(func() (string, error) {
 })
 
 // command returns the demo as a process, whose temporary folder is dir.
-func command(t *testing.T, dir string) *exec.Cmd {
+func command(t *testing.T, dir string, flags ...string) *exec.Cmd {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs the demo")
 	}
 	path, err := build()
 	require.NoError(t, err)
-	cmd := exec.Command(path, "demo")
+	cmd := exec.Command(path, append([]string{"demo"}, flags...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "TERM=xterm-256color")
 	return cmd
 }
@@ -60,7 +63,8 @@ func command(t *testing.T, dir string) *exec.Cmd {
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cmd := command(t, dir)
+	plot := filepath.Join(t.TempDir(), "timeline.svg")
+	cmd := command(t, dir, "--plot", plot)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	began := time.Now()
@@ -83,6 +87,14 @@ func TestDemo(t *testing.T) {
 		require.Equal(t, strings.TrimRight(line, " "), line, "no blanks at the end of a line")
 	}
 	requireNothingLeft(t, out, dir)
+
+	require.Contains(t, out, "The timeline is drawn in "+plot+"\n")
+	svg, err := os.ReadFile(plot)
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal(svg, new(struct{ XMLName xml.Name })))
+	for _, row := range regexp.MustCompile(`(?m)^\d +(\w+) (resigned|key deleted|crashed|cut off) `).FindAllStringSubmatch(out, -1) {
+		require.Contains(t, string(svg), ">"+row[1]+": "+row[2]+"<", "the picture is of this run")
+	}
 }
 
 func TestDemoInterrupted(t *testing.T) {
@@ -90,7 +102,8 @@ func TestDemoInterrupted(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			dir := t.TempDir()
-			cmd := command(t, dir)
+			plot := filepath.Join(t.TempDir(), "timeline.svg")
+			cmd := command(t, dir, "--plot", plot)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			pipe, err := cmd.StdoutPipe()
@@ -121,6 +134,7 @@ func TestDemoInterrupted(t *testing.T) {
 			require.Equal(t, exitInterrupted, exit.ExitCode())
 			require.Equal(t, "elect: interrupted\n", stderr.String())
 			requireNothingLeft(t, out.String(), dir)
+			require.NoFileExists(t, plot)
 		})
 	}
 }
@@ -142,14 +156,61 @@ func TestDemoWithoutReader(t *testing.T) {
 	requireNothingLeft(t, "", dir)
 }
 
+// TestDemoSaysAtOnceThatThePlotCannotBeWritten runs in this process: the demo would
+// begin with a line on stdout.
+func TestDemoSaysAtOnceThatThePlotCannotBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	for name, c := range map[string]struct{ path, want string }{
+		"InAFolderThatIsNotThere": {filepath.Join(dir, "no", "t.svg"), "no such file or directory"},
+		"InAFile":                 {filepath.Join(file, "t.svg"), "not a directory"},
+		"AFolder":                 {dir, dir + " is not a regular file; name another one"},
+		"ADevice":                 {"/dev/null", "/dev/null is not a regular file; name another one"},
+		"NoName":                  {"", "no file is named; use --plot FILE.svg"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			require.Equal(t, exitFailed, run([]string{"demo", "--plot", c.path}, &stdout, &stderr))
+			require.Empty(t, stdout.String())
+			require.Regexp(t, `^elect: demo: --plot: .*\n$`, stderr.String())
+			require.Contains(t, stderr.String(), c.want)
+		})
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+}
+
+func TestClaim(t *testing.T) {
+	t.Run("TakesBackAFileThatItMade", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "t.svg")
+		giveUp, err := claim(path)
+		require.NoError(t, err)
+		require.FileExists(t, path)
+		giveUp()
+		require.NoFileExists(t, path)
+	})
+	t.Run("LeavesAnOldPictureAlone", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "t.svg")
+		require.NoError(t, os.WriteFile(path, []byte("old"), 0o644))
+		giveUp, err := claim(path)
+		require.NoError(t, err)
+		giveUp()
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, "old", string(text))
+	})
+}
+
 func TestUnknownCommand(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	require.Equal(t, exitFailed, run([]string{"dmeo"}, &stdout, &stderr))
+	require.Equal(t, exitUsage, run([]string{"dmeo"}, &stdout, &stderr))
 	require.Empty(t, stdout.String())
 	require.Contains(t, stderr.String(), `unknown command "dmeo"`)
 
 	stderr.Reset()
-	require.Equal(t, exitFailed, run([]string{"demo", "now"}, &stdout, &stderr))
+	require.Equal(t, exitUsage, run([]string{"demo", "now"}, &stdout, &stderr))
 	require.Contains(t, stderr.String(), `unknown command "now"`)
 }
 

@@ -4,6 +4,13 @@
 // Command elect works with elections on etcd from the command line.
 package main
 
-import "os"
+import (
+	"os"
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+	"github.com/seed-da5263fb/concurrency/cmd/elect/internal/child"
+)
+
+func main() {
+	child.Main()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}

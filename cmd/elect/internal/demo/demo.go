@@ -25,6 +25,9 @@ type Config struct {
 	// Colour and Live say what Out can show: colours, and a line that is
 	// drawn again in place.
 	Colour, Live bool
+	// Plot is where the timeline is drawn as an SVG when all is over; nowhere
+	// if nil. Nothing is drawn if the demo is interrupted.
+	Plot io.Writer
 	// TTL is that of the candidates' leases; whole seconds, 3 s if 0.
 	TTL time.Duration
 	// Hold is how long each leader leads before it is removed; 3 s if 0.
@@ -90,6 +93,11 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	if err == nil {
 		s.scr.text(s.scr.paint("1;32", "PASS") + ": " + summary(h, hs))
+	}
+	if cfg.Plot != nil {
+		if plotErr := plot(cfg.Plot, h, cfg.TTL, err); plotErr != nil {
+			err = errors.Join(err, fmt.Errorf("draw the timeline: %w", plotErr))
+		}
 	}
 	return cmp.Or(err, s.scr.err)
 }

@@ -17,12 +17,8 @@ func table(hs []handover, ttl time.Duration) string {
 	fmt.Fprintln(w, "act\told leader\tnew leader\told term over\tnobody led\tbound\tslack")
 	for i, o := range hs {
 		bound, _ := o.cause.vacancy(ttl)
-		verdict := "ok"
-		if o.check(ttl) != nil || o.slack < -o.cause.overlap() {
-			verdict = "FAIL"
-		}
 		fmt.Fprintf(w, "%d\t%s %s\t%s\tafter %s\t%s\t%s\t%s\t%s\n", i+1, o.from.who, o.cause, o.to.who,
-			show3(o.lingered), show3(o.vacant), show3(bound), show3(o.slack), verdict)
+			show3(o.lingered), show3(o.vacant), show3(bound), show3(o.slack), o.verdict(ttl))
 	}
 	_ = w.Flush() // to a strings.Builder
 	b.WriteString("\nold term over: from the removal until the old leader's Term was done; bound: " +
@@ -36,6 +32,14 @@ func table(hs []handover, ttl time.Duration) string {
 	fmt.Fprintf(&b, "slack, %s: down to -%v: etcd takes the lead from one and gives it to the next in the same instant, and\n"+
 		"  each hears of it from its own member; what the old leader still writes then is refused by its fence\n\n", deleted, deleted.overlap())
 	return b.String()
+}
+
+// verdict says whether the handover was as it should be.
+func (o handover) verdict(ttl time.Duration) string {
+	if o.check(ttl) != nil || o.slack < -o.cause.overlap() {
+		return "FAIL"
+	}
+	return "ok"
 }
 
 // show3 shows a duration with as many digits as matter.
