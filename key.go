@@ -208,9 +208,9 @@ type ahead struct {
 }
 
 // look reads, in one linearizable request, whether c's key stands and who is
-// ahead of it: the nearest few, the nearest first, and whether they are all. Keys
-// in skip are known to be no candidate's.
-func (q queue) look(ctx context.Context, c *candidacy, skip map[string]bool) (few []ahead, all bool, hdr *pb.ResponseHeader, err error) {
+// right ahead of it; nil if nobody is. Keys in skip are known to be no
+// candidate's.
+func (q queue) look(ctx context.Context, c *candidacy, skip map[string]bool) (*ahead, *pb.ResponseHeader, error) {
 	// Among the first few there is a candidate nearly always; the server reads and
 	// sorts them all in any case.
 	for limit := int64(16 + len(skip)); ; limit *= 8 {
@@ -222,19 +222,19 @@ func (q queue) look(ctx context.Context, c *candidacy, skip map[string]bool) (fe
 			).Commit()
 		})
 		if err != nil {
-			return nil, false, nil, err
+			return nil, nil, err
 		}
 		if !stands(resp, c.rev) {
-			return nil, false, nil, c.over()
+			return nil, nil, c.over()
 		}
 		others := resp.Responses[1].GetResponseRange()
 		for _, kv := range others.Kvs {
 			if _, ok := candidateLease(q.prefix, string(kv.Key)); ok && !skip[string(kv.Key)] {
-				few = append(few, ahead{string(kv.Key), kv.CreateRevision})
+				return &ahead{string(kv.Key), kv.CreateRevision}, header(resp), nil
 			}
 		}
-		if len(few) > 0 || !others.More {
-			return few, !others.More, header(resp), nil
+		if !others.More {
+			return nil, header(resp), nil
 		}
 	}
 }
@@ -247,31 +247,23 @@ func stands(resp *v3.TxnResponse, rev int64) bool {
 }
 
 // check reads, in one linearizable request of two keys, whether c's key stands,
-// and whether a does, which was ahead of it; nil if nobody was. It reads the whole
-// of a's key, to tell a candidate's from a stray one.
-func (q queue) check(ctx context.Context, c *candidacy, a *ahead) (there, stray bool, hdr *pb.ResponseHeader, err error) {
-	keys := []v3.Op{v3.OpGet(c.key, v3.WithKeysOnly())}
-	if a != nil {
-		keys = append(keys, v3.OpGet(a.key))
-	}
+// and whether the one ahead of it does. It reads the whole of that key, to tell a
+// candidate's from a stray one.
+func (q queue) check(ctx context.Context, c *candidacy, a *ahead) (there, stray bool, err error) {
 	resp, err := retry(ctx, q.session.patience(), transient, func(ctx context.Context) (*v3.TxnResponse, error) {
-		return q.session.client.Txn(ctx).Then(keys...).Commit()
+		return q.session.client.Txn(ctx).Then(v3.OpGet(c.key, v3.WithKeysOnly()), v3.OpGet(a.key)).Commit()
 	})
 	if err != nil {
-		return false, false, nil, err
+		return false, false, err
 	}
 	if !stands(resp, c.rev) {
-		return false, false, nil, c.over()
-	}
-	hdr = header(resp)
-	if a == nil {
-		return false, false, hdr, nil
+		return false, false, c.over()
 	}
 	kvs := resp.Responses[1].GetResponseRange().Kvs
 	if len(kvs) == 0 || kvs[0].CreateRevision != a.rev {
-		return false, false, hdr, nil
+		return false, false, nil
 	}
-	return true, !isCandidate(q.prefix, kvs[0]), hdr, nil
+	return true, !isCandidate(q.prefix, kvs[0]), nil
 }
 
 // strays returns the keys under the name that have the form of a candidate's and

@@ -26,7 +26,7 @@ func (q queue) wait(ctx context.Context, c *candidacy) (*pb.ResponseHeader, erro
 	defer unbind() // and with it close the watches
 	w := waiter{queue: q, candidacy: c, life: ctx}
 	for {
-		a, hdr, err := w.front(ctx)
+		a, hdr, err := q.look(ctx, c, w.skip)
 		if err != nil || a == nil {
 			return hdr, err
 		}
@@ -41,47 +41,17 @@ type waiter struct {
 	queue
 	*candidacy
 	life     context.Context // of the wait, and of the watch of the own key
-	nearest  []ahead         // those that were ahead at the last look, the nearest first
-	all      bool            // there were no others
 	skip     map[string]bool // stray keys
 	own      *watch          // of the own key, nil if it is not open
 	failures int
-}
-
-// front returns who is right ahead, nil if nobody is, as one linearizable read
-// shows that shows the own key as well.
-//
-// Nobody gets ahead of a candidate that is in the queue: later ones have later
-// create revisions. So once all who are ahead are known, which in a short queue is
-// from the first look on, it takes no range any more, but two keys.
-func (w *waiter) front(ctx context.Context) (*ahead, *pb.ResponseHeader, error) {
-	for {
-		if len(w.nearest) == 0 && !w.all {
-			var hdr *pb.ResponseHeader
-			var err error
-			w.nearest, w.all, hdr, err = w.look(ctx, w.candidacy, w.skip)
-			if err != nil || len(w.nearest) == 0 {
-				return nil, hdr, err
-			}
-			return &w.nearest[0], hdr, nil
-		}
-		var a *ahead
-		if len(w.nearest) > 0 {
-			a = &w.nearest[0]
-		}
-		moved, hdr, err := w.reread(ctx, a)
-		if err != nil || a == nil || !moved {
-			return a, hdr, err
-		}
-	}
 }
 
 // openingGap is how long the read after the watch of the key ahead is put off for
 // the watch of the own key to open as well, which takes it a round trip.
 const openingGap = 20 * time.Millisecond
 
-// waitFor waits for a, the first of those ahead, to go. It returns nil when that
-// has happened, or the own key has gone, or a watch has failed: front tells.
+// waitFor returns nil when there is reason to look anew: a deletion, or a watch
+// that failed.
 func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
 	s := w.queue.session
 	ctx, cancel := context.WithCancel(ctx)
@@ -110,16 +80,14 @@ func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
 			}
 			w.failures, verified = 0, true
 			recheck.Reset(s.recheck())
-			if moved, _, err := w.reread(ctx, a); moved || err != nil {
+			if moved, err := w.reread(ctx, a); moved || err != nil {
 				return err
 			}
 		case resp, ok := <-front.events():
 			if watchErr(resp, ok) != nil {
 				return w.failed(ctx)
 			}
-			// A member that lags may tell of an earlier life of the key.
 			if hasDeletion(resp, a.rev) {
-				w.nearest = w.nearest[1:]
 				return nil
 			}
 		case resp, ok := <-w.own.events():
@@ -132,7 +100,7 @@ func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
 			}
 		case <-recheck.C:
 			recheck.Reset(s.recheck())
-			moved, _, err := w.reread(ctx, a)
+			moved, err := w.reread(ctx, a)
 			if moved && verified {
 				_ = front.suspect() // it has not said so
 				w.closeOwn()
@@ -147,20 +115,14 @@ func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
 	}
 }
 
-// reread reports whether a, the first of those ahead, has gone; or never was there:
-// then it is a stray key, and from then on skipped, as are all that are there now.
-func (w *waiter) reread(ctx context.Context, a *ahead) (moved bool, hdr *pb.ResponseHeader, err error) {
-	there, stray, hdr, err := w.check(ctx, w.candidacy, a)
-	switch {
-	case err != nil || there && !stray || a == nil:
-		return false, hdr, err
-	case stray:
-		w.nearest, w.all = nil, false
+// reread reports whether a no longer stands ahead, or never did: then it is a
+// stray key, and from then on skipped, as are all that are there now.
+func (w *waiter) reread(ctx context.Context, a *ahead) (moved bool, err error) {
+	there, stray, err := w.check(ctx, w.candidacy, a)
+	if err == nil && stray {
 		w.skip, err = w.strays(ctx)
-	default:
-		w.nearest = w.nearest[1:]
 	}
-	return true, hdr, err
+	return !there || stray, err
 }
 
 // An opened is what came of opening the watches for a predecessor.
