@@ -52,11 +52,35 @@ servers: ## run the integration tests against real etcd servers, 3.5 to 3.7
 	$(GO) run ./internal/servers -minors $(SERVERS_MINORS) -run '$(SERVERS_RUN)'
 
 # The folders that are modules of their own, so that what they need stays out of
-# the root go.mod.
+# the root go.mod, with the time that their tests may take at the most.
+MODULES = bench:10m chaos:15m leader/compare:10m cmd/elect/e2e:10m
+
 .PHONY: modules
 modules: ## vet and test the modules of their own
-	cd bench && $(GO) vet ./...
-	cd leader/compare && $(GO) vet ./... && $(GO) test -timeout 10m ./...
+	@set -e; for m in $(MODULES); do \
+		echo "--- $${m%:*}"; \
+		(cd $${m%:*} && $(GO) vet ./... && $(GO) test -timeout $${m#*:} ./...); \
+	done
+
+.PHONY: tidy
+tidy: ## see that go.mod and go.sum of all modules are as go mod tidy leaves them
+	@set -e; for m in . $(MODULES); do \
+		echo "--- $${m%:*}"; \
+		(cd $${m%:*} && $(GO) mod tidy -diff); \
+	done
+
+.PHONY: bench
+bench: ## measure everything beside the original, in about a quarter of an hour; writes bench/results
+	cd bench && $(GO) run . -out results
+
+# For make chaos: for how long, from which seed, and where the report goes.
+DURATION ?= 10m
+SEED ?= 1
+REPORT ?= chaos-report
+
+.PHONY: chaos
+chaos: ## faults against a real cluster, checked: DURATION=10m SEED=1 REPORT=chaos-report
+	cd chaos && $(GO) run ./cmd/chaos --duration=$(DURATION) --seed=$(SEED) --report=$(abspath $(REPORT))
 
 # For make explore: how many schedules, and from which seed on.
 SEEDS ?= 100000

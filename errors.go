@@ -202,7 +202,9 @@ func (h hedge[T]) run(ctx context.Context, last error) result[T] {
 				case <-over:
 				}
 			}()
-			next.Reset(h.patience)
+			// A little is left to chance: attempts of several calls in step would go
+			// to the same members, round after round.
+			next.Reset(h.patience/2 + jitter(h.patience))
 		case <-ctx.Done():
 			return result[T]{err: endedBecause(context.Cause(ctx), last)}
 		}

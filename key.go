@@ -103,13 +103,18 @@ type entered struct {
 	candidacy *candidacy
 }
 
+// enteringTimeout is how long an entering transaction is waited for at the least:
+// longer than etcd itself holds one that finds no raft leader, 7 seconds with its
+// default settings.
+const enteringTimeout = 10 * time.Second
+
 // commit sends an entering transaction until one attempt is answered. The
 // transaction writes the session's key only where there is none, else reads it
 // first of all, and so may be repeated.
 //
 // An attempt is not cut short when ctx ends or the next attempt is made. It
-// goes on in the background, for up to a TTL, and its answer tells the seat what
-// has become of the key.
+// goes on in the background, for a TTL or enteringTimeout, whichever is longer,
+// and its answer tells the seat what has become of the key.
 func (q queue) commit(ctx context.Context, st *seat, txn func(context.Context) v3.Txn) (entered, error) {
 	contest := st.contest
 	patience, open, failures := q.session.patience(), 0, 0
@@ -130,7 +135,7 @@ func (q queue) commit(ctx context.Context, st *seat, txn func(context.Context) v
 			actx, cancel := context.WithCancel(st.ctx)
 			defer cancel()
 			// Not a deadline, which would be sent, and parsed by the server.
-			defer time.AfterFunc(3*q.session.recheck(), cancel).Stop()
+			defer time.AfterFunc(max(3*q.session.recheck(), enteringTimeout), cancel).Stop()
 			resp, err := txn(actx).Commit()
 			if err != nil && actx.Err() != nil {
 				err = errSilence

@@ -5,17 +5,24 @@ package concurrency_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	v3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
 
 	"github.com/seed-da5263fb/concurrency"
 	"github.com/seed-da5263fb/concurrency/etcdtest"
@@ -125,6 +132,43 @@ func TestRenewalsOfAClient(t *testing.T) {
 			time.Sleep(20 * ttl)
 			require.NoError(t, s.Err())
 		},
+		"GoOnWhenOneIsNotSent": func(t *testing.T, w clientWorld) {
+			var streams atomic.Int32
+			s := w.openBy(onRenewalStream(func(s grpc.ClientStream) grpc.ClientStream {
+				if streams.Add(1) > 1 {
+					return s
+				}
+				return &unsendableStream{ClientStream: s, tried: make(chan struct{})}
+			}))
+			time.Sleep(10 * ttl)
+			require.NoError(t, s.Err())
+			require.EqualValues(t, 2, streams.Load())
+		},
+		"GoOnAfterAnAnswerThatNobodyAskedFor": func(t *testing.T, w clientWorld) {
+			s := w.openBy(onRenewalStream(func(s grpc.ClientStream) grpc.ClientStream {
+				return &chattyStream{ClientStream: s}
+			}))
+			time.Sleep(10 * ttl)
+			require.NoError(t, s.Err())
+			require.False(t, s.Deadline().After(w.leaseEnd(s.Lease())))
+		},
+		"ByTheLeaseFieldEndASessionWhoseLeaseIsGone": func(t *testing.T, w clientWorld) {
+			client := w.withoutConnection()
+			s, err := concurrency.NewSession(client, concurrency.WithLease(0x7b))
+			require.NoError(t, err)
+			<-s.Done()
+			require.ErrorIs(t, s.Err(), rpctypes.ErrLeaseNotFound)
+		},
+		"ByTheLeaseFieldAreMadeAgainWhenTheyFail": func(t *testing.T, w clientWorld) {
+			client := w.withoutConnection()
+			var renewals atomic.Int32
+			client.Lease = failingLease{client.Lease, func(v3.LeaseID) bool { return renewals.Add(1) <= 3 }}
+			s, err := concurrency.NewSession(client, concurrency.WithTTL(6))
+			require.NoError(t, err)
+			time.Sleep(10 * ttl)
+			require.NoError(t, s.Err())
+			require.Greater(t, renewals.Load(), int32(3))
+		},
 		"OfAClosedClientEndTheSessions": func(t *testing.T, w clientWorld) {
 			a, b := w.open(), w.open()
 			time.Sleep(ttl)
@@ -162,6 +206,20 @@ func (w clientWorld) open(opts ...concurrency.SessionOption) *concurrency.Sessio
 	s, err := concurrency.NewSession(w.client, append([]concurrency.SessionOption{concurrency.WithTTL(6)}, opts...)...)
 	require.NoError(w.t, err)
 	return s
+}
+
+// openBy opens a session by a client of its own, that is made with an option.
+func (w clientWorld) openBy(opt grpc.DialOption) *concurrency.Session {
+	w.client = w.etcd.Client("a", func(cfg *v3.Config) { cfg.DialOptions = append(cfg.DialOptions, opt) })
+	return w.open()
+}
+
+// withoutConnection returns a client that has only the fields of another.
+func (w clientWorld) withoutConnection() *v3.Client {
+	client := v3.NewCtxClient(w.t.Context())
+	client.KV, client.Lease, client.Watcher = v3.NewKV(w.client), v3.NewLease(w.client), v3.NewWatcher(w.client)
+	w.t.Cleanup(func() { client.Close() })
+	return client
 }
 
 // leaseEnd returns when etcd gives a lease up if it is not renewed.
@@ -217,4 +275,48 @@ func (c *streamCounter) open() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.begun - c.ended
+}
+
+// An unsendableStream fails when something is sent, and then tells why.
+type unsendableStream struct {
+	grpc.ClientStream
+	tried chan struct{}
+}
+
+func (s *unsendableStream) SendMsg(any) error {
+	close(s.tried)
+	return io.EOF
+}
+
+func (s *unsendableStream) RecvMsg(any) error {
+	<-s.tried
+	return status.Error(codes.Unavailable, "the stream is broken")
+}
+
+// A chattyStream brings an answer of its own before each of the others.
+type chattyStream struct {
+	grpc.ClientStream
+	answers int
+}
+
+func (s *chattyStream) RecvMsg(m any) error {
+	if s.answers++; s.answers%2 == 1 {
+		resp := m.(*pb.LeaseKeepAliveResponse)
+		resp.ID, resp.TTL = 0x7b, 3600
+		return nil
+	}
+	return s.ClientStream.RecvMsg(m)
+}
+
+// A failingLease does not renew the leases that are picked.
+type failingLease struct {
+	v3.Lease
+	picked func(v3.LeaseID) bool
+}
+
+func (l failingLease) KeepAliveOnce(ctx context.Context, id v3.LeaseID) (*v3.LeaseKeepAliveResponse, error) {
+	if l.picked(id) {
+		return nil, errors.New("not renewed")
+	}
+	return l.Lease.KeepAliveOnce(ctx, id)
 }

@@ -51,8 +51,13 @@ func (w *world) checkNoGhosts() {
 	}
 }
 
+// aWhile is how long a key that nobody answers for may stay while most of what is
+// sent is lost: a network in which one of three members answers, and that one's
+// answers are dropped now and then, takes more than 10 s (seeds 26654 and 41702).
+const aWhile = 25 * time.Second
+
 // lookForGhosts is checkNoGhosts for the middle of the storm, where it may take a
-// while until a key is gone: at the longest, as long as its lease.
+// while until a key is gone: most requests and answers may be lost.
 func (w *world) lookForGhosts() {
 	now := make(map[string]time.Time)
 	for _, ev := range w.ghosts() {
@@ -61,7 +66,7 @@ func (w *world) lookForGhosts() {
 			since = time.Now()
 		}
 		now[ev.Key] = since
-		if time.Since(since) > 5*time.Second+soon {
+		if time.Since(since) > aWhile {
 			w.problem("ghost: nobody has answered for %s since %v", ev.Key, since.Sub(w.start))
 		}
 	}

@@ -34,7 +34,7 @@ type mutant struct {
 type edit struct{ file, old, new string }
 
 var known = []mutant{
-	{"TheDeadlineCountsFromWhenTheAnswerCame", []edit{{"renew.go", `if e := a.sent.Add(ttl);`, `if e := time.Now().Add(ttl);`}}},
+	{"TheDeadlineCountsFromWhenTheAnswerCame", []edit{{"renew.go", `if e := a.sent.Add(k.ttl);`, `if e := time.Now().Add(k.ttl);`}}},
 	{"TheOwnKeyIsNotChecked", []edit{
 		{"key.go", `		if !stands(resp, c.rev) {
 			return nil, nil, c.over()`, `		if false {
@@ -49,9 +49,12 @@ var known = []mutant{
 		go st.sweep()`, `		_ = st.sweep`},
 	}},
 	{"ResignDeletesByNameOnly", []edit{{"sweep.go", `return c.Txn(ctx).If(v3.Compare(v3.CreateRevision(key), "=", rev)).Then`, `return c.Txn(ctx).Then`}}},
-	{"TheObserverWatchesFromOneRevisionTooLate", []edit{{"observe.go", `v3.WithRev(o.rev+1)`, `v3.WithRev(o.rev+2)`}}},
+	{"TheObserverWatchesFromOneRevisionTooLate", []edit{{"observe.go", `v3.WithRev(o.rev)`, `v3.WithRev(o.rev+2)`}}},
 	{"ABrokenWatchIsNotFollowedByARead", []edit{
 		{"wait.go", `recheck := time.NewTimer(s.recheck())`, `recheck := time.NewTimer(time.Hour)`},
+		{"wait.go", `			w.failures, verified = 0, true
+			recheck.Reset(s.recheck())`, `			w.failures, verified = 0, false
+			recheck.Reset(time.Hour)`},
 		{"wait.go", `		case resp, ok := <-front.events():
 			if watchErr(resp, ok) != nil {
 				return w.failed(ctx)
@@ -61,12 +64,18 @@ var known = []mutant{
 				continue
 			}`},
 	}},
-	{"TheDeadlineIsTwiceTheTTL", []edit{{"renew.go", `if e := a.sent.Add(ttl);`, `if e := a.sent.Add(2 * ttl);`}}},
+	{"TheDeadlineIsTwiceTheTTL", []edit{{"renew.go", `if e := a.sent.Add(k.ttl);`, `if e := a.sent.Add(2 * k.ttl);`}}},
 	{"TheObserverSkipsDeletions", []edit{{"observe.go", `		} else {
 			delete(o.table, string(ev.Kv.Key))`, `		} else if ev.Type == mvccpb.Event_PUT {
 			delete(o.table, string(ev.Kv.Key))`}}},
 	{"TheFenceIsOnTheWrongRevision", []edit{{"term.go", `return v3.Compare(v3.CreateRevision(t.candidacy.key), "=", t.candidacy.rev)`, `return v3.Compare(v3.ModRevision(t.candidacy.key), ">", t.candidacy.rev-1)`}}},
 	{"CleaningUpDeletesTheKeyOfASibling", []edit{{"seat.go", `return st.contenders > 0 || st.current != nil && st.current.users > 0`, `return st.contenders > 0 || st.current != nil && st.current.users > 1`}}},
+}
+
+func TestTheTextThatAMutantChangesIsThere(t *testing.T) {
+	for _, m := range known {
+		t.Run(m.name, func(t *testing.T) { m.overlay(t, t.TempDir()) })
+	}
 }
 
 // TestMutantsAreCaught builds each mutant with its files laid over the package's,
@@ -92,12 +101,11 @@ func TestMutantsAreCaught(t *testing.T) {
 	}
 }
 
-// build returns the path of the exploration built with the mutant.
-func (m mutant) build(t *testing.T) string {
+// overlay writes the mutant's files to dir, and returns which ones they replace.
+func (m mutant) overlay(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	dir := t.TempDir()
 	overlay := make(map[string]string)
 	for _, e := range m.edits {
 		path := filepath.Join(root, e.file)
@@ -111,7 +119,14 @@ func (m mutant) build(t *testing.T) string {
 		overlay[path] = filepath.Join(dir, e.file)
 		require.NoError(t, os.WriteFile(overlay[path], []byte(strings.Replace(string(text), e.old, e.new, 1)), 0o600))
 	}
-	config, err := json.Marshal(map[string]any{"Replace": overlay})
+	return overlay
+}
+
+// build returns the path of the exploration built with the mutant.
+func (m mutant) build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	config, err := json.Marshal(map[string]any{"Replace": m.overlay(t, dir)})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), config, 0o600))
 	explorer := filepath.Join(dir, "explorer")

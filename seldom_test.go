@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 The concurrency Authors
+
+package concurrency_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	v3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/seed-da5263fb/concurrency"
+	"github.com/seed-da5263fb/concurrency/etcdtest"
+)
+
+// TestSeldom has what happens seldom, and takes a hand to bring about: etcd refuses
+// one request among others, or somebody interferes between two of them. It is in
+// virtual time.
+func TestSeldom(t *testing.T) {
+	session := func(t *testing.T, client *v3.Client) *concurrency.Session {
+		s, err := concurrency.NewSession(client)
+		require.NoError(t, err)
+		return s
+	}
+	election := func(t *testing.T, client *v3.Client) *concurrency.Election {
+		return concurrency.NewElection(session(t, client), "x")
+	}
+	leader := func(t *testing.T, etcd *etcdtest.Etcd) *concurrency.Election {
+		e := election(t, etcd.Client("leader"))
+		require.NoError(t, e.Campaign(t.Context(), "leader"))
+		return e
+	}
+	campaign := func(ctx context.Context, e *concurrency.Election) <-chan error {
+		won := make(chan error, 1)
+		go func() { won <- e.Campaign(ctx, "a") }()
+		return won
+	}
+
+	cases := map[string]func(t *testing.T, etcd *etcdtest.Etcd){
+		"LeaderTellsThatEtcdRefusesToReadTheQueueBehindAStrayKey": func(t *testing.T, etcd *etcdtest.Etcd) {
+			etcd.Put("x/stray", "")
+			client := etcd.Client("a")
+			e, kv := election(t, client), refuseReads(client)
+			kv.allowed.Store(1)
+			_, err := e.Leader(t.Context())
+			require.ErrorIs(t, err, rpctypes.ErrPermissionDenied)
+		},
+		"CampaignTellsThatEtcdRefusesToReadTheKeysAhead": func(t *testing.T, etcd *etcdtest.Etcd) {
+			_ = leader(t, etcd)
+			etcd.Put("x/7b", "stray")
+			client := etcd.Client("a")
+			e := election(t, client)
+			refuseReads(client)
+			require.ErrorIs(t, e.Campaign(t.Context(), "a"), rpctypes.ErrPermissionDenied)
+			require.Len(t, etcd.Keys("x/"), 2, "its own key is deleted")
+		},
+		"TryCampaignTellsThatEtcdRefusesToReadWhoLeads": func(t *testing.T, etcd *etcdtest.Etcd) {
+			_ = leader(t, etcd)
+			client := etcd.Client("a")
+			e := election(t, client)
+			refuseReads(client)
+			require.ErrorIs(t, e.TryCampaign(t.Context(), "a"), rpctypes.ErrPermissionDenied)
+		},
+		"TryCampaignWinsThoughStrayKeysAreMadeAllTheTime": func(t *testing.T, etcd *etcdtest.Etcd) {
+			client := etcd.Client("a")
+			e, kv := election(t, client), tapInto(client)
+			kv.intercept(func(send func() error) error {
+				etcd.Put("x/stray", "again")
+				etcd.Delete("x/stray")
+				etcd.Put("x/stray", "again")
+				return send()
+			})
+			require.NoError(t, e.TryCampaign(t.Context(), "a"))
+			require.NoError(t, e.Term().Err())
+		},
+		"TryCampaignSaysWhoLeadsThoughStrayKeysWereMadeBefore": func(t *testing.T, etcd *etcdtest.Etcd) {
+			client := etcd.Client("a")
+			e, kv := election(t, client), tapInto(client)
+			var late *concurrency.Election
+			kv.intercept(func(send func() error) error {
+				etcd.Delete("x/stray")
+				if kv.requests.Load() == 13 { // four refusals with two reads each, and then it queues up
+					late = leader(t, etcd)
+				} else if late == nil {
+					etcd.Put("x/stray", "again")
+				}
+				return send()
+			})
+			err := e.TryCampaign(t.Context(), "a")
+			var refusal *concurrency.LeaderError
+			require.ErrorAs(t, err, &refusal)
+			require.Equal(t, late.Key(), refusal.Leader.Key)
+			require.Len(t, etcd.Keys("x/"), 1, "its own key is deleted")
+		},
+		"TryCampaignWinsWhenTheStrayKeysAreGoneAtLast": func(t *testing.T, etcd *etcdtest.Etcd) {
+			client := etcd.Client("a")
+			e, kv := election(t, client), tapInto(client)
+			kv.intercept(func(send func() error) error {
+				etcd.Delete("x/stray")
+				if kv.requests.Load() < 13 {
+					etcd.Put("x/stray", "again")
+				}
+				return send()
+			})
+			require.NoError(t, e.TryCampaign(t.Context(), "a"))
+			require.EqualValues(t, 13, kv.requests.Load(), "its place in the queue is the victory")
+		},
+		"ALeaderErrorNamesTheLeader": func(t *testing.T, etcd *etcdtest.Etcd) {
+			l := leader(t, etcd)
+			err := election(t, etcd.Client("a")).TryCampaign(t.Context(), "a")
+			require.ErrorContains(t, err, l.Key())
+			require.ErrorContains(t, err, `"leader"`)
+		},
+		"CampaignTellsWhyItsKeyOfBeforeCannotBeDeleted": func(t *testing.T, etcd *etcdtest.Etcd) {
+			_ = leader(t, etcd)
+			client := etcd.Client("a")
+			e, kv := election(t, client), tapInto(client)
+			ctx, cancel := context.WithCancel(t.Context())
+			won := campaign(ctx, e)
+			time.Sleep(time.Second)
+			kv.intercept(func(func() error) error { return rpctypes.ErrPermissionDenied })
+			cancel()
+			require.ErrorIs(t, <-won, context.Canceled)
+			require.ErrorIs(t, e.Campaign(t.Context(), "a"), rpctypes.ErrPermissionDenied)
+
+			kv.intercept(func(send func() error) error { return send() })
+			time.Sleep(time.Second)
+			require.Len(t, etcd.Keys("x/"), 1, "deleted as soon as it is allowed")
+		},
+		"CampaignThatWaitsForItsKeyOfBeforeToGoEndsWithTheClient": func(t *testing.T, etcd *etcdtest.Etcd) {
+			_ = leader(t, etcd)
+			client := etcd.Client("a")
+			e := election(t, client)
+			ctx, cancel := context.WithCancel(t.Context())
+			won := campaign(ctx, e)
+			time.Sleep(time.Second)
+			etcd.Link("a").Swallow()
+			cancel()
+			require.ErrorIs(t, <-won, context.Canceled)
+			again := campaign(t.Context(), e)
+			synctest.Wait()
+			require.NoError(t, client.Close())
+			require.Error(t, <-again)
+		},
+		"ALeadershipResumedWithAClosedSessionIsOver": func(t *testing.T, etcd *etcdtest.Etcd) {
+			l := leader(t, etcd)
+			s := session(t, etcd.Client("a"))
+			require.NoError(t, s.Close())
+			e := concurrency.ResumeElection(s, "x", l.Key(), l.Rev())
+			require.ErrorIs(t, e.Term().Err(), concurrency.ErrSessionClosed)
+		},
+		"ALeadershipIsResumedWithAKeyOfAnyForm": func(t *testing.T, etcd *etcdtest.Etcd) {
+			s := session(t, etcd.Client("a"))
+			rev := etcd.Put("other", "before")
+			e := concurrency.ResumeElection(s, "x", "other", rev)
+			require.NoError(t, e.Proclaim(t.Context(), "after"))
+			require.Equal(t, "after", etcd.Keys("other")[0].Value)
+		},
+		"AnObserverBehindTwoCompactionsStartsFromNow": func(t *testing.T, etcd *etcdtest.Etcd) {
+			l := leader(t, etcd)
+			client := etcd.Client("o")
+			e := election(t, client)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			seen := e.Observe(ctx)
+			require.Equal(t, "leader", string((<-seen).Kvs[0].Value))
+			etcd.Link("o").Cut()
+			require.NoError(t, l.Proclaim(t.Context(), "2"))
+			require.NoError(t, l.Proclaim(t.Context(), "3"))
+			require.NoError(t, etcd.Compact(0))
+			tapInto(client).interceptNext(func(send func() error) error {
+				require.NoError(t, l.Proclaim(t.Context(), "4"))
+				require.NoError(t, etcd.Compact(0))
+				return send()
+			})
+			etcd.Link("o").Heal()
+			require.Equal(t, "4", string((<-seen).Kvs[0].Value))
+		},
+		"AWatchOfTheKeyAheadThatIsCutIsOpenedAgain": func(t *testing.T, etcd *etcdtest.Etcd) {
+			l := leader(t, etcd)
+			e := election(t, etcd.Client("a"))
+			won := campaign(t.Context(), e)
+			time.Sleep(time.Second)
+			require.Equal(t, 1, etcd.Link("a").CompactWatch(l.Key()))
+			time.Sleep(time.Second)
+			begin := time.Now()
+			require.NoError(t, l.Resign(t.Context()))
+			require.NoError(t, <-won)
+			require.Less(t, time.Since(begin), time.Second)
+		},
+		"NewSessionTellsWhyEtcdRefusesALease": func(t *testing.T, etcd *etcdtest.Etcd) {
+			_, err := concurrency.NewSession(etcd.Client("a"), concurrency.WithTTL(9_000_000_001))
+			require.ErrorIs(t, err, rpctypes.ErrLeaseTTLTooLarge)
+		},
+		"AnOptionIsIgnoredWithoutALoggerAsWell": func(t *testing.T, etcd *etcdtest.Etcd) {
+			//lint:ignore SA1019 it is the way to have none
+			client := v3.NewCtxClient(t.Context()).WithLogger(nil)
+			defer client.Close()
+			client.Lease = v3.NewLease(etcd.Client("a"))
+			s, err := concurrency.NewSession(client, concurrency.WithTTL(-1))
+			require.NoError(t, err)
+			require.Equal(t, time.Minute, s.TTL())
+		},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, etcdtest.New(t)) })
+		})
+	}
+}
+
+// A readRefuser is a KV that refuses reads that are no transactions, but for the
+// first few.
+type readRefuser struct {
+	v3.KV
+	allowed atomic.Int32
+}
+
+func refuseReads(client *v3.Client) *readRefuser {
+	kv := &readRefuser{KV: client.KV}
+	client.KV = kv
+	return kv
+}
+
+func (kv *readRefuser) Get(ctx context.Context, key string, opts ...v3.OpOption) (*v3.GetResponse, error) {
+	if kv.allowed.Add(-1) < 0 {
+		return nil, rpctypes.ErrPermissionDenied
+	}
+	return kv.KV.Get(ctx, key, opts...)
+}
