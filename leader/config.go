@@ -39,10 +39,11 @@ type Config struct {
 	// Margin is how long before the lease can be lost the function's context ends:
 	// the time that the function has to return. The default is a fifth of the TTL.
 	//
-	// It is at most half the TTL. The lease is renewed every third of the TTL, and a
-	// request that is not answered is followed by another one after a sixth; with a
-	// larger Margin one lost answer would end a term. It is at least a twentieth of
-	// the TTL, which the request that hands the leadership over has to fit in.
+	// It is at most half the TTL, and better no more than 0.44 of it. The lease is
+	// renewed every third of the TTL, or up to a twentieth later, and a request that
+	// is not answered is followed by another one after a sixth and a twentieth; with
+	// a larger Margin one lost answer can end a term. It is at least a twentieth of the
+	// TTL, which the request that hands the leadership over has to fit in.
 	Margin time.Duration
 
 	// StartTimeout is how long one attempt at getting a lease may take. The default
@@ -128,8 +129,7 @@ const (
 	OverrunPanic
 )
 
-// minTTL is what etcd grants at the least, by default; the shortest TTL that
-// makes sense to ask for.
+// minTTL is the shortest TTL that can be asked for: etcd counts in whole seconds.
 const minTTL = time.Second
 
 // validate returns c with defaults filled in, or all that is wrong with it.

@@ -29,7 +29,7 @@
 //
 // What to watch for:
 //
-//	sum by (election) (leader_is_leader) != 1              nobody leads; or two do, of which one overruns
+//	sum by (election) (leader_is_leader) != 1              nobody leads; or a scrape is late, or one was paused
 //	increase(leader_overruns_total[1h]) > 0                work went on without a leadership
 //	rate(leader_terms_total{reason="lease at risk"}[15m])  etcd, or the network, or this process is too slow
 //	histogram_quantile(0.01, …lease_left_at_renewal…)      nears the margin: terms will be lost soon
