@@ -65,6 +65,8 @@ func (h *holder) win(ctx context.Context, win func(context.Context, *seat) (plac
 	if err != nil {
 		return place{}, err
 	}
+	ctx, unbind := bind(ctx, h.session.client.Ctx())
+	defer unbind()
 	p, err := win(ctx, st)
 	if err == nil {
 		if err = p.lead(); err == nil {

@@ -117,7 +117,7 @@ const enteringTimeout = 10 * time.Second
 // and its answer tells the seat what has become of the key.
 func (q queue) commit(ctx context.Context, st *seat, txn func(context.Context) v3.Txn) (entered, error) {
 	contest := st.contest
-	patience, open, failures := q.session.patience(), 0, 0
+	patience, failures := q.session.patience(), 0
 	next := time.NewTimer(patience)
 	defer next.Stop()
 	returned := make(chan struct{})
@@ -127,12 +127,11 @@ func (q queue) commit(ctx context.Context, st *seat, txn func(context.Context) v
 		if ctx.Err() != nil || contest.Err() != nil {
 			return // as the loop will
 		}
-		open++
 		next.Reset(patience)
 		patience = min(2*patience, max(patience, q.session.recheck()))
 		st.begin()
 		go func() {
-			actx, cancel := context.WithCancel(st.ctx)
+			actx, cancel := bind(st.ctx, q.session.client.Ctx())
 			defer cancel()
 			// Not a deadline, which would be sent, and parsed by the server.
 			defer time.AfterFunc(max(3*q.session.recheck(), enteringTimeout), cancel).Stop()
@@ -154,7 +153,6 @@ func (q queue) commit(ctx context.Context, st *seat, txn func(context.Context) v
 		case <-next.C:
 			try()
 		case r := <-results:
-			open--
 			if contest.Err() != nil {
 				return entered{}, context.Cause(contest)
 			}

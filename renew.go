@@ -91,9 +91,9 @@ func (s *Session) keepAlive(assumedTTL time.Duration) {
 		}
 		var answered []*attempt
 		answered, k.underWay = k.renewals.sort(k.underWay)
-		for _, a := range answered {
+		for i, a := range answered {
 			if a.err == nil && a.ttl <= 0 {
-				k.renewals.drop(a)
+				k.renewals.drop(answered[i:]...)
 				s.expire(fmt.Errorf("concurrency: lease %x: %w: %w", s.id, rpctypes.ErrLeaseNotFound, ErrSessionExpired))
 				return
 			}

@@ -5,6 +5,7 @@ package concurrency
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,8 @@ type renewals struct {
 	mu       sync.Mutex // guards the streams and attempts as well
 	sessions int
 	streams  []*renewStream // that have not failed; the one that answered last is the last
+	failures int            // of streams since the last answer
+	reopen   time.Time      // when the next stream may be opened
 }
 
 // renewalsOf holds the renewals of each client that has sessions.
@@ -177,7 +180,7 @@ func (r *renewals) newStreamLocked() *renewStream {
 			return nil
 		})
 	} else {
-		go st.run(ctx)
+		go st.run(ctx, time.Until(r.reopen))
 	}
 	return st
 }
@@ -193,6 +196,10 @@ func (st *renewStream) endLocked() {
 func (st *renewStream) fail(err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if !st.failed {
+		st.failures++
+		st.reopen = time.Now().Add(retryDelay(min(st.failures, 3)))
+	}
 	st.endLocked()
 	for _, a := range st.queue {
 		a.answerLocked(0, err)
@@ -216,8 +223,14 @@ func (a *attempt) answerLocked(ttl int64, err error) {
 	}
 }
 
-// run opens the stream, and sends and receives on it until it fails.
-func (st *renewStream) run(ctx context.Context) {
+// run opens the stream after a delay, and sends and receives on it until it fails.
+// All sessions whose stream failed share that delay: with one for each, those of
+// a thousand would try a thousand streams in half a second, at a member that has no
+// leader perhaps.
+func (st *renewStream) run(ctx context.Context, delay time.Duration) {
+	if sleep(ctx, delay) != nil {
+		return
+	}
 	stream, err := v3.RetryLeaseClient(st.client).LeaseKeepAlive(ctx)
 	if err != nil {
 		st.fail(v3.ContextError(ctx, err))
@@ -288,16 +301,23 @@ func (st *renewStream) takeBatch() ([]*attempt, time.Duration) {
 func (st *renewStream) received(lease v3.LeaseID, ttl int64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	as := st.sent[lease]
-	if len(as) == 0 {
+	if as := st.sent[lease]; len(as) > 0 {
+		st.answeredLocked(as[0], ttl, nil)
+	}
+}
+
+// answeredLocked hands an answer, or the lack of one, to a.
+func (st *renewStream) answeredLocked(a *attempt, ttl int64, err error) {
+	a.answerLocked(ttl, err)
+	if as := slices.DeleteFunc(st.sent[a.lease], func(b *attempt) bool { return b == a }); len(as) > 0 {
+		st.sent[a.lease] = as
+	} else {
+		delete(st.sent, a.lease)
+	}
+	if err != nil {
 		return
 	}
-	as[0].answerLocked(ttl, nil)
-	if len(as) == 1 {
-		delete(st.sent, lease)
-	} else {
-		st.sent[lease] = as[1:]
-	}
+	st.failures = 0
 	if n := len(st.streams); !st.failed && st.streams[n-1] != st {
 		i := slices.Index(st.streams, st)
 		copy(st.streams[i:], st.streams[i+1:])
@@ -305,15 +325,17 @@ func (st *renewStream) received(lease v3.LeaseID, ttl int64) {
 	}
 }
 
-// renewByClient makes a renewal through the client's Lease field.
+// renewByClient makes a renewal through the client's Lease field. It is answered
+// by itself: that one of them fails is no reason to doubt the others.
 func (st *renewStream) renewByClient(ctx context.Context, a *attempt) {
+	var ttl int64
 	resp, err := st.client.KeepAliveOnce(ctx, a.lease)
-	switch {
-	case err == nil:
-		st.received(a.lease, resp.TTL)
-	case err == rpctypes.ErrLeaseNotFound:
-		st.received(a.lease, 0)
-	default:
-		st.fail(err)
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		err = nil
+	} else if err == nil {
+		ttl = resp.TTL
 	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.answeredLocked(a, ttl, err)
 }

@@ -169,6 +169,46 @@ func TestRenewalsOfAClient(t *testing.T) {
 			require.NoError(t, s.Err())
 			require.Greater(t, renewals.Load(), int32(3))
 		},
+		"EndTheirStreamsWhenTheyAreToldTwiceThatTheLeaseIsGone": func(t *testing.T, w clientWorld) {
+			for range 20 { // which answers a session sees at once is up to the scheduler
+				var sessions []*concurrency.Session
+				for range 20 {
+					sessions = append(sessions, w.open())
+				}
+				for _, s := range sessions {
+					require.NoError(t, w.etcd.Revoke(s.Lease()))
+				}
+				w.etcd.Pause("a")
+				time.Sleep(ttl * 3 / 4) // several attempts are under way
+				w.etcd.Resume("a")
+				for _, s := range sessions {
+					<-s.Done()
+				}
+			}
+			time.Sleep(time.Second)
+			require.Zero(t, w.streams.open())
+		},
+		"TryFewStreamsAtAMemberWithoutALeader": func(t *testing.T, w clientWorld) {
+			w.etcd.Link("a").Delay(time.Millisecond, 0)
+			for range 500 {
+				w.open(concurrency.WithTTL(60))
+			}
+			before := w.streams.opened()
+			w.etcd.Member(0).LoseLeader()
+			time.Sleep(time.Minute)
+			require.Less(t, w.streams.opened()-before, 1500, "twenty-five in a second")
+		},
+		"ByTheLeaseFieldFailOneByOne": func(t *testing.T, w clientWorld) {
+			w.etcd.Link("a").Delay(ttl/12, 0)
+			client := w.withoutConnection()
+			client.Lease = failingLease{client.Lease, func(id v3.LeaseID) bool { return id == 0x7b }}
+			_, err := concurrency.NewSession(client, concurrency.WithLease(0x7b))
+			require.NoError(t, err)
+			s, err := concurrency.NewSession(client, concurrency.WithTTL(6))
+			require.NoError(t, err)
+			time.Sleep(5 * ttl)
+			require.NoError(t, s.Err())
+		},
 		"OfAClosedClientEndTheSessions": func(t *testing.T, w clientWorld) {
 			a, b := w.open(), w.open()
 			time.Sleep(ttl)

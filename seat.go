@@ -109,7 +109,9 @@ func (s *Session) seatLocked(key string, lease v3.LeaseID) *seat {
 	st := s.seats[key]
 	if st == nil {
 		st = &seat{session: s, key: key, lease: lease, changed: make(chan struct{}), withdrawn: make(chan struct{})}
-		st.ctx, st.stop = context.WithCancelCause(s.client.Ctx())
+		// Not of the client's context, which would keep the seats of orphaned sessions
+		// that nobody closes for as long as the client lives.
+		st.ctx, st.stop = context.WithCancelCause(context.Background())
 		if s.lost != nil {
 			st.stop(s.lost)
 		}

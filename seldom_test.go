@@ -5,6 +5,8 @@ package concurrency_test
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -193,6 +195,54 @@ func TestSeldom(t *testing.T) {
 			require.NoError(t, <-won)
 			require.Less(t, time.Since(begin), time.Second)
 		},
+		"AWaiterWhosePredecessorsGoInARowWatchesTwoKeys": func(t *testing.T, etcd *etcdtest.Etcd) {
+			var ahead []*concurrency.Election
+			for i := range 6 {
+				e := election(t, etcd.Client(fmt.Sprint(i)))
+				campaign(t.Context(), e)
+				ahead = append(ahead, e)
+				time.Sleep(time.Second)
+			}
+			etcd.Link("a").Delay(50*time.Millisecond, 0)
+			campaign(t.Context(), election(t, etcd.Client("a")))
+			for len(ahead) > 1 { // each goes while the watches for it are being opened
+				time.Sleep(160 * time.Millisecond)
+				require.NoError(t, ahead[len(ahead)-1].Resign(t.Context()))
+				ahead = ahead[:len(ahead)-1]
+			}
+			time.Sleep(5 * time.Second)
+			watched := 0
+			for _, w := range etcd.Watches() {
+				if w.Participant == "a" {
+					watched++
+				}
+			}
+			require.Equal(t, 2, watched)
+		},
+		"NothingIsKeptOfAnOrphanedSessionThatIsForgotten": func(t *testing.T, etcd *etcdtest.Etcd) {
+			client := etcd.Client("a")
+			grown := heapGrowth(t, 2000, func(int) { // as etcd's election service does for each request
+				s, err := concurrency.NewSession(client, concurrency.WithLease(0x7b))
+				require.NoError(t, err)
+				s.Orphan()
+				_ = concurrency.ResumeElection(s, "x", "x/7b", 5)
+			})
+			require.Less(t, grown, 5000, "a seat left behind is five objects")
+		},
+		"NothingIsKeptOfALockerThatIsForgotten": func(t *testing.T, etcd *etcdtest.Etcd) {
+			s := session(t, etcd.Client("a"))
+			mutexes := heapGrowth(t, 300, func(i int) {
+				m := concurrency.NewMutex(s, fmt.Sprint("mutex", i))
+				require.NoError(t, m.Lock(t.Context()))
+				require.NoError(t, m.Unlock(t.Context()))
+			})
+			lockers := heapGrowth(t, 300, func(i int) {
+				l := concurrency.NewLocker(s, fmt.Sprint("locker", i))
+				l.Lock()
+				defer l.Unlock()
+			})
+			require.InDelta(t, mutexes, lockers, 300, "what etcd keeps is the same")
+		},
 		"NewSessionTellsWhyEtcdRefusesALease": func(t *testing.T, etcd *etcdtest.Etcd) {
 			_, err := concurrency.NewSession(etcd.Client("a"), concurrency.WithTTL(9_000_000_001))
 			require.ErrorIs(t, err, rpctypes.ErrLeaseTTLTooLarge)
@@ -232,4 +282,28 @@ func (kv *readRefuser) Get(ctx context.Context, key string, opts ...v3.OpOption)
 		return nil, rpctypes.ErrPermissionDenied
 	}
 	return kv.KV.Get(ctx, key, opts...)
+}
+
+// heapGrowth returns how many objects more there are after n calls of f.
+func heapGrowth(t *testing.T, n int, f func(i int)) int {
+	if raceDetector {
+		t.Skip("the race detector has objects of its own")
+	}
+	objects := func() int {
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		runtime.GC()
+		runtime.GC() // what the first one finds may hold more
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapObjects)
+	}
+	for i := range 100 {
+		f(-1 - i)
+	}
+	before := objects()
+	for i := range n {
+		f(i)
+	}
+	return objects() - before
 }

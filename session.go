@@ -42,9 +42,9 @@ type Session struct {
 	ttl      time.Duration // as granted; 0 until known
 	deadline time.Time     // zero until known
 	revoked  bool
-	seats    map[string]*seat         // by key; see seat.go
-	lockers  map[string]chan struct{} // by key; see locker.go
-	stream   int                      // which watch stream to use; see watch.go
+	seats    map[string]*seat // by key; see seat.go
+	turns    map[string]*turn // by key; see locker.go
+	stream   int              // which watch stream to use; see watch.go
 }
 
 // NewSession grants a lease and keeps it alive until the session is closed or
@@ -72,12 +72,12 @@ func NewSession(client *v3.Client, opts ...SessionOption) (*Session, error) {
 	}
 
 	s := &Session{
-		client:  client,
-		id:      so.leaseID,
-		parent:  so.ctx,
-		done:    make(chan struct{}),
-		seats:   make(map[string]*seat),
-		lockers: make(map[string]chan struct{}),
+		client: client,
+		id:     so.leaseID,
+		parent: so.ctx,
+		done:   make(chan struct{}),
+		seats:  make(map[string]*seat),
+		turns:  make(map[string]*turn),
 	}
 	if s.id == v3.NoLease {
 		if err := s.grant(&so); err != nil {

@@ -30,6 +30,8 @@ func (st *seat) doubt() {
 // answered for good, or the session is lost and the key goes with its lease.
 func (st *seat) sweep() {
 	s := st.session
+	ctx, unbind := bind(st.ctx, s.client.Ctx())
+	defer unbind()
 	s.mu.Lock()
 	c, unclear := st.current, st.unclear
 	st.unclear = false
@@ -45,12 +47,12 @@ func (st *seat) sweep() {
 		return true
 	}
 	if c != nil {
-		_, _ = retry(st.ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
+		_, _ = retry(ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
 			return deleteAt(ctx, s.client, st.key, c.rev)
 		})
 	}
 	if unclear {
-		_, _ = retry(st.ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
+		_, _ = retry(ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
 			resp, err := s.client.Get(ctx, st.key)
 			if err != nil || len(resp.Kvs) == 0 || v3.LeaseID(resp.Kvs[0].Lease) != st.lease {
 				return nil, err

@@ -134,19 +134,24 @@ type opened struct {
 // open opens the watch of the key ahead, and that of the own key if it is not
 // open, in the background: a silent member must not keep the waiter from reading.
 func (w *waiter) open(ctx context.Context, a *ahead) <-chan opened {
-	c := make(chan opened, 2)
+	c := make(chan opened)
 	s := w.queue.session
 	patience := s.openPatience(w.failures)
 	needOwn := w.own == nil
 	go func() {
 		front, err := s.openDeletions(ctx, patience, a.key)
-		c <- opened{front: front, err: err} // it is listened to while the other one opens
+		select {
+		case c <- opened{front: front, err: err}: // it is listened to while the other one opens
+		case <-ctx.Done():
+			return
+		}
 		if err == nil && needOwn {
 			own, err := s.openDeletions(w.life, patience, w.candidacy.key)
-			if ctx.Err() != nil {
-				own.close() // nobody takes it any more
+			select {
+			case c <- opened{own: own, err: err}:
+			case <-ctx.Done():
+				own.close() // nobody takes it any more, and it would outlive ctx
 			}
-			c <- opened{own: own, err: err}
 		}
 	}()
 	return c
