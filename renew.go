@@ -160,7 +160,7 @@ func (k *keeper) take(a *attempt) {
 	k.underWay = k.renewals.dropSentBefore(a.sent, k.underWay)
 	latest := k.expiry.Add(-k.ttl)
 	for _, other := range k.underWay {
-		latest = other.sent // they are in order
+		latest = other.sent // the one asked for last; if another was sent later, the next renewal is early
 	}
 	k.due = latest.Add(k.ttl / renewalsPerTTL)
 }
