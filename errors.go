@@ -170,13 +170,27 @@ func (h hedge[T]) run(ctx context.Context, last error) result[T] {
 	results, over := make(chan result[T]), make(chan struct{})
 	defer close(over)
 	open, failures := 0, 0
-	var delay time.Duration
-	if last != nil {
-		failures++
-		delay = retryDelay(failures)
-	}
-	next := time.NewTimer(delay)
+	next := time.NewTimer(retryDelay(1))
 	defer next.Stop()
+	begin := func() {
+		open++
+		go func() {
+			ctx, cancel := context.WithTimeout(ctx, maxOpen*h.patience)
+			defer cancel()
+			select {
+			case results <- h.once(ctx):
+			case <-over:
+			}
+		}()
+		// A little is left to chance: attempts of several calls in step would go
+		// to the same members, round after round.
+		next.Reset(h.patience/2 + jitter(h.patience))
+	}
+	if last == nil {
+		begin()
+	} else {
+		failures++
+	}
 	for {
 		select {
 		case r := <-results:
@@ -185,7 +199,7 @@ func (h hedge[T]) run(ctx context.Context, last error) result[T] {
 				return r
 			}
 			if ctx.Err() != nil {
-				continue // the other case returns
+				continue // ctx's end cut this attempt short; last tells more
 			}
 			last = r.err
 			if open == 0 {
@@ -193,18 +207,7 @@ func (h hedge[T]) run(ctx context.Context, last error) result[T] {
 				next.Reset(retryDelay(failures))
 			}
 		case <-next.C:
-			open++
-			go func() {
-				ctx, cancel := context.WithTimeout(ctx, maxOpen*h.patience)
-				defer cancel()
-				select {
-				case results <- h.once(ctx):
-				case <-over:
-				}
-			}()
-			// A little is left to chance: attempts of several calls in step would go
-			// to the same members, round after round.
-			next.Reset(h.patience/2 + jitter(h.patience))
+			begin()
 		case <-ctx.Done():
 			return result[T]{err: endedBecause(context.Cause(ctx), last)}
 		}
@@ -224,6 +227,9 @@ func endedBecause(cause, last error) error {
 
 // sleep waits for d, or until ctx ends, and then returns the cause.
 func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return context.Cause(ctx)
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -229,12 +229,12 @@ func (w *world) closesWithin(c <-chan struct{}, d time.Duration) bool {
 // closesBefore is closesWithin for what is not to happen: it does not wait longer
 // on a busy machine.
 func (w *world) closesBefore(c <-chan struct{}, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-c:
-		return true
-	case <-timer.C:
+	if d > 0 {
+		select {
+		case <-c:
+			return true
+		case <-time.After(d):
+		}
 	}
 	select {
 	case <-c:

@@ -65,14 +65,23 @@ func (s *Session) keepAlive(assumedTTL time.Duration) {
 	} else {
 		k.due = k.expiry.Add(-k.ttl + k.ttl/renewalsPerTTL)
 	}
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(k.ttl)
 	defer timer.Stop()
 	for {
+		now := time.Now()
+		if !now.Before(k.end()) {
+			s.expire(endedBecause(fmt.Errorf("concurrency: no renewal of lease %x was answered within its TTL of %v: %w",
+				s.id, k.ttl, ErrSessionExpired), k.lastErr))
+			return
+		}
+		if !now.Before(k.due) {
+			k.ask(now)
+		}
 		next := k.due
 		if end := k.end(); end.Before(next) {
 			next = end
 		}
-		timer.Reset(time.Until(next))
+		timer.Reset(next.Sub(now))
 		select {
 		case <-timer.C:
 		case <-k.answered:
@@ -98,15 +107,6 @@ func (s *Session) keepAlive(assumedTTL time.Duration) {
 				return
 			}
 			k.take(a)
-		}
-		now := time.Now()
-		if !now.Before(k.end()) {
-			s.expire(endedBecause(fmt.Errorf("concurrency: no renewal of lease %x was answered within its TTL of %v: %w",
-				s.id, k.ttl, ErrSessionExpired), k.lastErr))
-			return
-		}
-		if !now.Before(k.due) {
-			k.ask(now)
 		}
 	}
 }

@@ -252,15 +252,9 @@ func (st *renewStream) run(ctx context.Context, delay time.Duration) {
 // send sends what is asked for when it is due, and with it all else that is asked
 // for, until ctx ends or sending fails.
 func (st *renewStream) send(ctx context.Context, send func(*attempt) error) {
-	due := time.NewTimer(0)
+	due := time.NewTimer(time.Hour)
 	defer due.Stop()
 	for {
-		select {
-		case <-st.wake:
-		case <-due.C:
-		case <-ctx.Done():
-			return
-		}
 		batch, wait := st.takeBatch()
 		for _, a := range batch {
 			if err := send(a); err != nil {
@@ -268,6 +262,12 @@ func (st *renewStream) send(ctx context.Context, send func(*attempt) error) {
 			}
 		}
 		due.Reset(wait)
+		select {
+		case <-st.wake:
+		case <-due.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -168,14 +168,13 @@ func (e *Etcd) Run(ctx context.Context, p Plan) {
 	slices.SortStableFunc(steps, func(a, b step) int { return int(a.at - b.at) })
 	start := time.Now()
 	wait := func(until time.Duration) bool {
-		timer := time.NewTimer(time.Until(start.Add(until)))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return true
-		case <-ctx.Done():
-			return false
+		if left := time.Until(start.Add(until)); left > 0 {
+			select {
+			case <-time.After(left):
+			case <-ctx.Done():
+			}
 		}
+		return ctx.Err() == nil
 	}
 	defer e.healAll(p)
 	for _, s := range steps {

@@ -100,23 +100,20 @@ func (r *Runner) lookSoon() {
 // followQueue reads the queue, now and then, and soon after there is news.
 func (r *Runner) followQueue(ctx context.Context) {
 	hasty := 0 // looks for the own key so far
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	var next time.Time
 	for {
+		if !time.Now().Before(next) {
+			r.look(ctx)
+			hasty++
+			next = time.Now().Add(r.untilLook(hasty, false))
+		}
 		select {
+		case <-time.After(time.Until(next)):
 		case <-r.soon:
 			hasty = 0
 			if soon := time.Now().Add(r.untilLook(0, true)); soon.Before(next) {
 				next = soon
-				timer.Reset(time.Until(next))
 			}
-		case <-timer.C:
-			r.look(ctx)
-			hasty++
-			wait := r.untilLook(hasty, false)
-			next = time.Now().Add(wait)
-			timer.Reset(wait)
 		case <-ctx.Done():
 			return
 		}

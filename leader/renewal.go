@@ -20,7 +20,7 @@ func (c *candidacy) timeRenewals(s *concurrency.Session) {
 	deadline := s.Deadline()
 	for {
 		due := deadline.Add(-s.TTL()).Add(s.TTL() / 3)
-		timer := time.NewTimer(time.Until(due))
+		timer := time.NewTimer(max(time.Millisecond, time.Until(due)))
 		for s.Deadline().Equal(deadline) {
 			select {
 			case <-timer.C:
