@@ -60,8 +60,9 @@ type candidacy struct {
 	// Guarded by session.mu.
 	ended     bool // the key is known to be gone
 	users     int
-	resigning int   // calls under way to delete the key
-	term      *Term // of the leadership that was won last, nil before
+	resigning int    // calls under way to delete the key
+	term      *Term  // of the leadership that was won last, nil before
+	watch     *watch // of the key, open since before it was won; nil if there is none, or the term has taken it
 }
 
 // contend returns the seat for key, as one more contender. It waits while the key
@@ -198,6 +199,27 @@ func (c *candidacy) leave() {
 	defer c.session.mu.Unlock()
 	c.users--
 	c.settleLocked()
+}
+
+// keep leaves an open watch of the key to the term that is won. It reports whether
+// there is use for it.
+func (c *candidacy) keep(own *watch) bool {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	if own == nil || c.watch != nil {
+		return false
+	}
+	c.watch = own
+	return true
+}
+
+// takeWatch returns the watch that was kept, nil if there is none.
+func (c *candidacy) takeWatch() *watch {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	own := c.watch
+	c.watch = nil
+	return own
 }
 
 // isGone reports whether the candidacy's key is known to be gone.

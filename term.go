@@ -117,8 +117,12 @@ func (t *Term) Context(parent context.Context) (context.Context, context.CancelF
 // a silent watch is not trusted for long.
 func (t *Term) watchKey() {
 	c, s := t.candidacy, t.candidacy.session
+	w := c.takeWatch()
 	for failures := 0; t.ctx.Err() == nil; {
-		w, err := s.openDeletions(t.ctx, min(s.openPatience(failures), s.recheck()), c.key)
+		var err error
+		if w == nil {
+			w, err = s.openDeletions(t.ctx, min(s.openPatience(failures), s.recheck()), c.key)
+		}
 		for {
 			resp, readErr := retry(t.ctx, s.patience(), transient, func(ctx context.Context) (*v3.TxnResponse, error) {
 				return s.client.Txn(ctx).Then(v3.OpGet(c.key, v3.WithKeysOnly())).Commit()
@@ -142,6 +146,7 @@ func (t *Term) watchKey() {
 			}
 		}
 		w.close()
+		w = nil
 		failures++
 		_ = sleep(t.ctx, retryDelay(failures))
 	}

@@ -19,12 +19,18 @@ import (
 // after it is told by the watch. Two keys are watched: the one ahead,
 // so that each deletion wakes only the candidate behind it, and the own one, so
 // that a candidate whose lease is gone hears of it while the leader still leads.
-// Whether the watches are open, opening or broken, no third of a TTL passes
+// The latter watch is left to the term that is won. Whether the watches are open, opening or broken, no third of a TTL passes
 // without a read.
-func (q queue) wait(ctx context.Context, c *candidacy) (*pb.ResponseHeader, error) {
+func (q queue) wait(ctx context.Context, c *candidacy) (_ *pb.ResponseHeader, err error) {
+	life, end := context.WithCancel(c.ctx)
 	ctx, unbind := bind(ctx, c.ctx)
-	defer unbind() // and with it close the watches
-	w := waiter{queue: q, candidacy: c, life: ctx}
+	defer unbind() // and with it close the watch of the key ahead
+	w := waiter{queue: q, candidacy: c, life: life}
+	defer func() {
+		if err != nil || !c.keep(w.own) {
+			end()
+		}
+	}()
 	for {
 		a, hdr, err := q.look(ctx, c, w.skip)
 		if err != nil || a == nil {
@@ -40,7 +46,7 @@ func (q queue) wait(ctx context.Context, c *candidacy) (*pb.ResponseHeader, erro
 type waiter struct {
 	queue
 	*candidacy
-	life     context.Context // of the wait, and of the watch of the own key
+	life     context.Context // of the watch of the own key, also while it opens
 	skip     map[string]bool // stray keys
 	own      *watch          // of the own key, nil if it is not open
 	failures int
