@@ -74,17 +74,6 @@ func (e *Etcd) close() {
 	e.store.close()
 }
 
-func (s *store) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for _, t := range []*time.Timer{s.scan, s.sync} {
-		if t != nil {
-			t.Stop()
-		}
-	}
-}
-
 // Client returns a new client for a participant, with all members as its endpoints; it is closed with the test. Clients
 // of the same participant share its [Link]; each has connections of its own. The options change the client's
 // configuration.
@@ -150,7 +139,7 @@ func (p *participant) dial(ctx context.Context, addr string) (net.Conn, error) {
 // Link is the network between a participant and the members, or only those that are named by their index.
 func (e *Etcd) Link(participant string, members ...int) *Link {
 	p := e.participant(participant)
-	l := &Link{etcd: e, participant: participant, paths: p.paths, traps: e.traps}
+	l := &Link{etcd: e, participant: participant, paths: p.paths}
 	if len(members) > 0 {
 		l.paths = nil
 		for _, i := range members {
@@ -172,13 +161,6 @@ func (e *Etcd) Pause(participant string) {
 func (e *Etcd) Resume(participant string) {
 	p := e.participant(participant)
 	e.network.set(func() { p.paused = false })
-}
-
-func (n *network) set(f func()) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	f()
-	n.changeLocked()
 }
 
 // Member returns a member by its index, from zero.

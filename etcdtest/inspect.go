@@ -5,13 +5,11 @@ package etcdtest
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -127,45 +125,6 @@ func (e *Etcd) Watches() []Watch {
 	return out
 }
 
-// Revoke revokes a lease, as an operator would; it returns [rpctypes.ErrLeaseNotFound] if there is none. Like Put, Delete
-// and Compact, it needs no member, client or leader.
-func (e *Etcd) Revoke(id clientv3.LeaseID) error {
-	e.store.mu.Lock()
-	defer e.store.mu.Unlock()
-	return rpctypes.Error(e.store.revokeLocked(int64(id)))
-}
-
-// Put writes a key, attached to no lease, and returns the revision.
-func (e *Etcd) Put(key, value string) int64 {
-	e.store.mu.Lock()
-	defer e.store.mu.Unlock()
-	w := e.store.writeLocked()
-	w.put([]byte(key), []byte(value), 0)
-	w.commit()
-	return e.store.rev
-}
-
-// Delete deletes a key and tells whether it was there.
-func (e *Etcd) Delete(key string) bool {
-	e.store.mu.Lock()
-	defer e.store.mu.Unlock()
-	w := e.store.writeLocked()
-	n := w.delete([]byte(key), nil)
-	w.commit()
-	return n > 0
-}
-
-// Compact compacts the store at a revision, or at the last one if rev is 0. Watches that have yet to be told of earlier
-// revisions are cancelled.
-func (e *Etcd) Compact(rev int64) error {
-	e.store.mu.Lock()
-	defer e.store.mu.Unlock()
-	if rev == 0 {
-		rev = e.store.rev
-	}
-	return rpctypes.Error(toStatus(e.store.compactLocked(rev)))
-}
-
 // counters counts the requests by participant and method.
 type counters struct {
 	mu sync.Mutex
@@ -188,13 +147,11 @@ func (c *counters) add(call Call) {
 func (e *Etcd) Requests(participant string) map[string]int {
 	e.counters.mu.Lock()
 	defer e.counters.mu.Unlock()
-	if participant != "" {
-		out := map[string]int{}
-		maps.Copy(out, e.counters.n[participant])
-		return out
-	}
 	out := map[string]int{}
-	for _, methods := range e.counters.n {
+	for name, methods := range e.counters.n {
+		if participant != "" && participant != name {
+			continue
+		}
 		for method, n := range methods {
 			out[method] += n
 		}

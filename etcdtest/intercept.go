@@ -54,7 +54,7 @@ func remoteOf(ctx context.Context) *clientAddr {
 }
 
 func (m *Member) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	call := m.receive(ctx, pathpkg.Base(info.FullMethod), req.(proto.Message))
+	call := m.count(ctx, pathpkg.Base(info.FullMethod), req.(proto.Message))
 	trap := m.etcd.traps.spring(call, m)
 	if trap != nil && !trap.reply {
 		return nil, trap.drop(ctx)
@@ -72,8 +72,8 @@ func (m *Member) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	return resp, err
 }
 
-// receive counts a request.
-func (m *Member) receive(ctx context.Context, method string, req proto.Message) Call {
+// count counts a request, and returns what traps may match.
+func (m *Member) count(ctx context.Context, method string, req proto.Message) Call {
 	call := Call{Participant: remoteOf(ctx).participant(), Member: m.index, Method: method, Request: req}
 	m.etcd.counters.add(call)
 	return call
@@ -146,7 +146,7 @@ func (st *serverStream) RecvMsg(msg any) error {
 		if r, ok := msg.(*pb.WatchRequest); ok {
 			method = watchMethod(r)
 		}
-		trap := st.m.etcd.traps.spring(st.m.receive(st.ctx, method, msg.(proto.Message)), st.m)
+		trap := st.m.etcd.traps.spring(st.m.count(st.ctx, method, msg.(proto.Message)), st.m)
 		switch {
 		case trap == nil:
 			return nil

@@ -15,7 +15,6 @@ type Link struct {
 	etcd        *Etcd
 	participant string
 	paths       []*path
-	traps       *trapSet
 }
 
 func (l *Link) covers(m *Member) bool {
@@ -31,13 +30,11 @@ func (l *Link) members() []*Member {
 }
 
 func (l *Link) change(f func(p *path)) {
-	n := l.etcd.network
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, p := range l.paths {
-		f(p)
-	}
-	n.changeLocked()
+	l.etcd.network.set(func() {
+		for _, p := range l.paths {
+			f(p)
+		}
+	})
 }
 
 // Swallow is silence both ways: whatever is sent is lost, nobody gets an error, and new connections are tried without
@@ -95,6 +92,6 @@ func (l *Link) Heal() {
 		p.ways = [2]way{}
 		p.mendLocked()
 	})
-	l.traps.remove(l)
+	l.etcd.traps.remove(l)
 	l.healWatches()
 }

@@ -112,6 +112,14 @@ func (p *path) tryDial() (net.Conn, <-chan struct{}, error) {
 	return c, nil, nil
 }
 
+// set changes a fault.
+func (n *network) set(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+	n.changeLocked()
+}
+
 // changeLocked wakes all who wait for the network to be other than it is.
 func (n *network) changeLocked() {
 	close(n.changed)

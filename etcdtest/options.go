@@ -77,7 +77,8 @@ func WithSeed(seed uint64) Option {
 	return func(c *config) { c.seed = seed }
 }
 
-// WithClientConfig changes the configuration of every client that is made. Endpoints are set after it.
+// WithClientConfig changes the configuration of every client that is made, before the options of [Etcd.Client] do. Where
+// neither sets Endpoints, all members are.
 func WithClientConfig(f func(*clientv3.Config)) Option {
 	return func(c *config) { c.client = append(c.client, f) }
 }

@@ -64,7 +64,7 @@ const (
 	PauseMember     Kind = "pause member"
 )
 
-// Kinds are all kinds of faults but those that take away what a participant has done nothing to lose: revoked leases.
+// Kinds returns all kinds of faults but those that take away what a participant has done nothing to lose: revoked leases.
 func Kinds() []Kind {
 	return []Kind{
 		Cut, Swallow, SwallowRequests, SwallowReplies, Break, Delay, DropRequest, DropReply,
@@ -162,8 +162,8 @@ func (e *Etcd) Run(ctx context.Context, p Plan) {
 	}
 	var steps []step
 	for _, f := range p.Faults {
-		undo := e.faultOf(f)
-		steps = append(steps, step{f.At, undo.do}, step{f.At + f.For, undo.undo})
+		fault := e.faultOf(f)
+		steps = append(steps, step{f.At, fault.do}, step{f.At + f.For, fault.undo})
 	}
 	slices.SortStableFunc(steps, func(a, b step) int { return int(a.at - b.at) })
 	start := time.Now()

@@ -79,9 +79,21 @@ func newStore(cfg config) *store {
 	}
 }
 
+// close stops the loops.
+func (s *store) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, t := range []*time.Timer{s.scan, s.sync} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
 func (s *store) viewLocked() view { return view{s.rev, s.compact} }
 
-// at returns the key as it was at a revision, or nil if it did not exist.
+// atLocked returns the key as it was at a revision, or nil if it did not exist.
 func (s *store) atLocked(name string, rev int64) *mvccpb.KeyValue {
 	vs := s.keys[name]
 	i := sort.Search(len(vs), func(i int) bool { return vs[i].main > rev })

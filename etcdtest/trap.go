@@ -84,23 +84,23 @@ func (t *Trap) Sprung() <-chan struct{} { return t.sprung }
 // DropRequest makes the next request that all of match pick (any request, if none is given) never reach the store: the
 // connection breaks instead, with everything else that is under way on it.
 func (l *Link) DropRequest(match ...Match) *Trap {
-	return l.traps.add(&Trap{link: l, match: match})
+	return l.etcd.traps.add(&Trap{link: l, match: match})
 }
 
 // DropRequestSilently is DropRequest without the break: the request is lost and nothing is answered.
 func (l *Link) DropRequestSilently(match ...Match) *Trap {
-	return l.traps.add(&Trap{link: l, match: match, silent: true})
+	return l.etcd.traps.add(&Trap{link: l, match: match, silent: true})
 }
 
 // DropReply makes the next request that all of match pick (any request, if none is given) be applied, and the
 // connection break before its answer.
 func (l *Link) DropReply(match ...Match) *Trap {
-	return l.traps.add(&Trap{link: l, match: match, reply: true})
+	return l.etcd.traps.add(&Trap{link: l, match: match, reply: true})
 }
 
 // DropReplySilently is DropReply without the break: the request is applied and nothing is answered.
 func (l *Link) DropReplySilently(match ...Match) *Trap {
-	return l.traps.add(&Trap{link: l, match: match, reply: true, silent: true})
+	return l.etcd.traps.add(&Trap{link: l, match: match, reply: true, silent: true})
 }
 
 // trapSet is the traps that are set, in the order in which they were.
