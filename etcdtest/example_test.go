@@ -10,9 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed-da5263fb/concurrency/etcdtest"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/client/v3/concurrency"
+
+	"github.com/seed-da5263fb/concurrency"
+	"github.com/seed-da5263fb/concurrency/etcdtest"
 )
 
 // lead is the service under test: it leads whenever it can, and says so.
@@ -66,4 +67,46 @@ func Example() {
 	// leader: two
 	// after 10s
 	// in less than a second: true
+}
+
+// A request whose answer is lost: its caller gets an error, though etcd has applied it.
+func ExampleLink_DropReply() {
+	test := func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			etcd := etcdtest.New(t)
+			client := etcd.Client("one")
+
+			etcd.Link("one").DropReply(etcdtest.Method("Put"), etcdtest.Key("color"))
+			_, err := client.Put(t.Context(), "color", "red")
+			fmt.Println("failed:", err != nil)
+			for _, event := range etcd.History() {
+				fmt.Println(event)
+			}
+		})
+	}
+	runTest(test) // see the example of the package
+
+	// Output:
+	// failed: true
+	// 2 put color="red"
+}
+
+// A storm of faults is drawn from a seed, and is the same for the same seed: a test prints the plan when it fails, and
+// can repeat it. Etcd.Run causes the faults.
+func ExampleNewPlan() {
+	plan := etcdtest.NewPlan(3, etcdtest.Storm{
+		Participants: []string{"one", "two"},
+		Members:      3,
+		Duration:     10 * time.Second,
+	})
+	fmt.Print(plan)
+
+	// Output:
+	// seed 3, 10s:
+	//   3.662s swallow replies of one for 2.469s
+	//   3.767s drop request of one
+	//   4.301s delay of one at member 2 by 104ms for 3.265s
+	//   6.593s pause member 0 for 3.407s
+	//   7.611s compact
+	//   9.888s pause of two for 112ms
 }

@@ -25,10 +25,13 @@ type Fault struct {
 func (f Fault) String() string {
 	s := fmt.Sprintf("%8s %s", f.At.Round(time.Millisecond), f.Kind)
 	if f.Participant != "" {
-		s += " " + f.Participant
+		s += " of " + f.Participant
 	}
-	if f.Member >= 0 {
-		s += fmt.Sprintf(" member %d", f.Member)
+	switch {
+	case f.Kind == StopMember || f.Kind == PauseMember:
+		s += fmt.Sprintf(" %d", f.Member)
+	case f.Member >= 0:
+		s += fmt.Sprintf(" at member %d", f.Member)
 	}
 	if f.Delay > 0 {
 		s += fmt.Sprintf(" by %s", f.Delay.Round(time.Millisecond))
