@@ -123,6 +123,47 @@ func TestFollowGoesOnAfterEtcdWasAway(t *testing.T) {
 	}
 }
 
+// interrupted has a first watch that the test ends, and a second that waits for it.
+type interrupted struct {
+	clientv3.Watcher
+	end    chan context.CancelFunc // of the first watch
+	again  chan struct{}
+	opened bool
+}
+
+func (w *interrupted) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
+	if w.opened {
+		<-w.again
+		return w.Watcher.Watch(ctx, key, opts...)
+	}
+	w.opened = true
+	ctx, cancel := context.WithCancel(ctx)
+	w.end <- cancel
+	return w.Watcher.Watch(ctx, key, opts...)
+}
+
+func TestFollowReadsAnewWhatWasCompactedAwayUnseen(t *testing.T) {
+	_, client := startCluster(t)
+	key := enter(t, client, "a", "1")
+	w := &interrupted{Watcher: client.Watcher, end: make(chan context.CancelFunc, 1), again: make(chan struct{})}
+	looking := with(client, client.KV)
+	looking.Watcher = w
+	r := follow(t, looking, "")
+	r.require(t, "snapshot [a: [1]]")
+	(<-w.end)()
+	r.require(t, "lost")
+	remove(t, client, key)
+	enter(t, client, "b", "2")
+	resp, err := client.Get(bounded(t), "x")
+	require.NoError(t, err)
+	_, err = client.Compact(bounded(t), resp.Header.Revision)
+	require.NoError(t, err)
+	close(w.again)
+	r.require(t, "snapshot [b: [2]]")
+	enter(t, client, "c", "3")
+	r.require(t, "c: [3]")
+}
+
 func TestFollowHearsFromAnIdleEtcd(t *testing.T) {
 	_, client := startCluster(t)
 	r := follow(t, client, "a")
