@@ -252,6 +252,16 @@ func (e *etcd) enter(name, value string) *candidate {
 	return c
 }
 
+// queueUp puts a candidate's key into a queue, until the test ends.
+func (e *etcd) queueUp(name string) {
+	e.Helper()
+	lease, err := e.client.Grant(e.Context(), 600)
+	require.NoError(e, err)
+	_, err = e.client.Put(e.Context(), fmt.Sprintf("%s/%x", name, int64(lease.ID)), "", clientv3.WithLease(lease.ID))
+	require.NoError(e, err)
+	e.Cleanup(func() { _, _ = e.client.Revoke(context.Background(), lease.ID) })
+}
+
 // who returns the candidate's key and revision, as etcd has them.
 func (c *candidate) who() concurrency.Candidate {
 	c.Helper()
@@ -333,15 +343,20 @@ type tab struct {
 // open opens the page in a new tab, of a profile of its own.
 func open(t *testing.T, url string, before ...action) *tab {
 	t.Helper()
+	p := newTab(t)
+	p.watchConsole()
+	p.do(append(before, chromedp.Navigate(url))...)
+	return p
+}
+
+func newTab(t *testing.T) *tab {
+	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	// The first use of a tab's context ties the tab to it, and not to a bound.
 	_, err := chromedp.Run(ctx, chromedp.Evaluate[int]("1"))
 	require.NoError(t, err)
-	p := &tab{t, ctx}
-	p.watchConsole()
-	p.do(append(before, chromedp.Navigate(url))...)
-	return p
+	return &tab{t, ctx}
 }
 
 // watchConsole fails the test if the browser has something to say against the
@@ -455,11 +470,7 @@ func openForeign(t *testing.T) *tab {
 		_, _ = io.WriteString(w, "<!doctype html><title>another site</title>")
 	}))
 	t.Cleanup(other.Close)
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
-	t.Cleanup(cancel)
-	_, err := chromedp.Run(ctx, chromedp.Evaluate[int]("1"))
-	require.NoError(t, err)
-	p := &tab{t, ctx}
+	p := newTab(t)
 	p.do(chromedp.Navigate(strings.Replace(other.URL, "127.0.0.1", "localhost", 1)))
 	return p
 }

@@ -48,6 +48,26 @@ func TestThePageShowsWhoLeadsAndWhoWaits(t *testing.T) {
 	p.waitFor(`/^5\d of 60 s$/.test(` + section(name) + `.querySelector('.left .text').textContent)`)
 }
 
+func TestThePageSaysHowManyMoreWait(t *testing.T) {
+	t.Parallel()
+	e := sharedEtcd(t)
+	p := open(t, e.serve(t.Name()).url)
+	p.waitFor(live)
+	name := t.Name() + "/crowd"
+	more := section(name) + `?.querySelector('.more')`
+	for range 50 {
+		e.queueUp(name)
+	}
+	p.waitFor(section(name) + `?.querySelectorAll('.queue tbody tr').length === 50`)
+	require.False(t, ask[bool](p, more+`.checkVisibility()`))
+	for range 3 {
+		e.queueUp(name)
+	}
+	p.waitFor(more + `.checkVisibility()`)
+	p.waitFor(more + `.textContent === 'and 3 more'`)
+	require.Equal(t, float64(50), ask[float64](p, section(name)+`.querySelectorAll('.queue tbody tr').length`))
+}
+
 func TestAHandoverIsSeenWithinASecond(t *testing.T) {
 	e := sharedEtcd(t)
 	name := t.Name()

@@ -325,7 +325,7 @@ function tickLease(row) {
   }
   const [end, ttl] = lease;
   const left = Math.max(0, Math.ceil((end - now()) / 1000));
-  set(row.text, ttl < 0 || ttl === 0 ? 'over' : `${left} of ${Math.round(ttl / 1000)} s`);
+  set(row.text, ttl <= 0 ? 'over' : `${left} of ${Math.round(ttl / 1000)} s`);
   row.bar.style.width = `${Math.max(0, Math.min(100, 100 * (end - now()) / ttl))}%`;
   row.left.classList.toggle('low', ttl > 0 && (end - now()) < ttl / 4);
 }
