@@ -89,9 +89,9 @@ func TestNobodyAtTheEndpoint(t *testing.T) {
 	_, err = build() // takes its time
 	require.NoError(t, err)
 	began := time.Now()
-	code, _, stderr := result(t, nil, "try", "x", "--endpoints", free.Host, "--dial-timeout", "3s", "--", "true")
-	require.Equal(t, exitRunEtcd, code)
-	require.Regexp(t, `^elect: etcd at `+free.Host+` was not reached: .*connection refused: check --endpoints .*\n$`, stderr)
+	got := result(t, nil, "try", "x", "--endpoints", free.Host, "--dial-timeout", "3s", "--", "true")
+	require.Equal(t, exitRunEtcd, got.code)
+	require.Regexp(t, `^elect: etcd at `+free.Host+` was not reached: .*connection refused: check --endpoints .*\n$`, got.err)
 	require.Less(t, time.Since(began), bound)
 }
 
@@ -100,9 +100,9 @@ func TestASilentEndpoint(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
-	code, _, stderr := result(t, nil, "run", "x", "--endpoints", l.Addr().String(), "--dial-timeout", "300ms", "--", "true")
-	require.Equal(t, exitRunEtcd, code)
-	require.Contains(t, stderr, "was not reached")
+	got := result(t, nil, "run", "x", "--endpoints", l.Addr().String(), "--dial-timeout", "300ms", "--", "true")
+	require.Equal(t, exitRunEtcd, got.code)
+	require.Contains(t, got.err, "was not reached")
 }
 
 // A fortress is a server that wants a client certificate and a password.

@@ -7,11 +7,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-da5263fb/concurrency/cmd/elect/internal/demo"
@@ -27,14 +25,16 @@ Leaders resign, lose their key to an operator, crash, and are cut off from the
 cluster; each handover is shown as it happens, and measured.
 
 The demo takes about 25 seconds and needs nothing but free ports on loopback and
-a temporary folder, and leaves neither behind. It exits with 0 if no two
-candidates led at once and each handover came within its bound, with 1 if not,
-and with 130 if it was interrupted.
+a temporary folder, and leaves neither behind. It fails if two candidates led at
+once, or a handover did not come within its bound. Of the flags for reaching etcd,
+and of -o, it makes no use.
 
 With --plot it also draws who led when, and how long nobody did, into a file, as
 an SVG. An old picture is replaced only when the demo has been played to its end.
 
-On a terminal there are colours, unless NO_COLOR is set, and a live status line.`,
+On a terminal there are colours, unless NO_COLOR is set, and a live status line.
+
+` + exitHelp(exitOK, exitFailed, exitUsage, exitInterrupted),
 		Example: `  elect demo
   elect demo --plot timeline.svg`,
 		Args: cobra.NoArgs,
@@ -51,8 +51,7 @@ On a terminal there are colours, unless NO_COLOR is set, and a live status line.
 
 func playDemo(cmd *cobra.Command, plotFile string) error {
 	out := cmd.OutOrStdout()
-	live := isTerminal(out)
-	cfg := demo.Config{Out: out, Live: live, Colour: live && os.Getenv("NO_COLOR") == ""}
+	cfg := demo.Config{Out: out, Live: isTerminal(out), Colour: bool(styleOf(out))}
 	if !cmd.Flags().Changed("plot") {
 		return demo.Run(cmd.Context(), cfg)
 	}
@@ -96,14 +95,4 @@ func claim(path string) (giveUp func(), err error) {
 		return nil, err
 	}
 	return giveUp, f.Close()
-}
-
-// isTerminal reports whether w understands escape codes.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || !isatty.IsTerminal(f.Fd()) {
-		return false
-	}
-	term := os.Getenv("TERM")
-	return term != "" && term != "dumb" || os.Getenv("WT_SESSION") != ""
 }

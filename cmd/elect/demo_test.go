@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 The concurrency Authors
 
+//go:build unix
+
 package main
 
 import (
 	"bufio"
 	"bytes"
 	"encoding/xml"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -15,37 +16,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-var buildFolder string
-
-func TestMain(m *testing.M) {
-	actIfAsked()
-	os.Exit(func() int {
-		defer func() { _ = os.RemoveAll(buildFolder) }()
-		defer stopSharedEtcd()
-		return m.Run()
-	}())
-}
-
-// build returns the path of elect, built once for all tests.
-var build = sync.OnceValues(func() (string, error) {
-	var err error
-	if buildFolder, err = os.MkdirTemp("", "elect-test-"); err != nil {
-		return "", err
-	}
-	path := filepath.Join(buildFolder, "elect")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", errors.New(string(out))
-	}
-	return path, nil
-})
 
 // command returns the demo as a process, whose temporary folder is dir.
 func command(t *testing.T, dir string, flags ...string) *exec.Cmd {
@@ -201,17 +177,6 @@ func TestClaim(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "old", string(text))
 	})
-}
-
-func TestUnknownCommand(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	require.Equal(t, exitUsage, run([]string{"dmeo"}, &stdout, &stderr))
-	require.Empty(t, stdout.String())
-	require.Contains(t, stderr.String(), `unknown command "dmeo"`)
-
-	stderr.Reset()
-	require.Equal(t, exitUsage, run([]string{"demo", "now"}, &stdout, &stderr))
-	require.Contains(t, stderr.String(), `unknown command "now"`)
 }
 
 // requireNothingLeft checks that the ports which the output names are free, and

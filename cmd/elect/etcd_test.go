@@ -8,7 +8,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -166,7 +165,7 @@ func awaitKeys(t *testing.T, client *clientv3.Client, prefix string, n int64) {
 	require.Failf(t, "keys not there", "not %d under %s, but %d", n, prefix, keys(t, client, prefix))
 }
 
-// A deletion is when a watch has seen a key go.
+// awaitDeletion returns a channel that tells when a key under a prefix has gone.
 func awaitDeletion(t *testing.T, client *clientv3.Client, prefix string) <-chan time.Time {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -223,8 +222,8 @@ func newWire(t *testing.T, target string) *wire {
 		_ = l.Close()
 		w.mu.Lock()
 		w.closed = true
+		w.dropLocked()
 		w.mu.Unlock()
-		w.drop()
 		pumps.Wait()
 	})
 	return w
@@ -236,7 +235,9 @@ func (w *wire) silence() { w.cut.Store(true) }
 
 // heal lets new connections through, and ends the old ones, which have lost bytes.
 func (w *wire) heal() {
-	w.drop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dropLocked()
 	w.cut.Store(false)
 }
 
@@ -251,9 +252,7 @@ func (w *wire) keep(conns ...net.Conn) {
 	}
 }
 
-func (w *wire) drop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (w *wire) dropLocked() {
 	for _, c := range w.conns {
 		_ = c.Close()
 	}
@@ -261,19 +260,18 @@ func (w *wire) drop() {
 }
 
 func (w *wire) pump(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && !w.cut.Load() {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
+		cut := w.cut.Load()
+		if n > 0 && !cut {
+			if _, werr := to.Write(buf[:n]); werr != nil {
+				err = werr
 			}
 		}
 		if err != nil {
-			if !errors.Is(err, io.EOF) || !w.cut.Load() {
-				return
+			if !cut { // else drop closes them
+				_, _ = from.Close(), to.Close()
 			}
 			return
 		}

@@ -23,27 +23,10 @@ import (
 	"github.com/seed-da5263fb/concurrency"
 )
 
-// told is what a run of elect wrote, and exited with.
-type told struct {
-	out, err string
-	code     int
-}
-
-// inspect runs elect to its end.
+// inspect runs elect to its end, with an etcd that it reaches.
 func inspect(t *testing.T, e *etcd, args ...string) told {
 	t.Helper()
-	path, err := build()
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), bound)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, append(args, "--endpoints", e.endpoint())...)
-	cmd.Env = cleanEnv()
-	var out, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &stderr
-	if err := cmd.Run(); err != nil {
-		require.ErrorAs(t, err, new(*exec.ExitError))
-	}
-	return told{out.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return result(t, at(e.endpoint()), args...)
 }
 
 // nominate makes a candidate that leads, if nobody else does, until the test ends.
@@ -235,8 +218,8 @@ func startWatcher(t *testing.T, e *etcd, args ...string) *watcher {
 	t.Helper()
 	path, err := build()
 	require.NoError(t, err)
-	w := &watcher{t: t, cmd: exec.Command(path, append(args, "--endpoints", e.endpoint())...), lines: make(chan string, 100)}
-	w.cmd.Env = cleanEnv()
+	w := &watcher{t: t, cmd: exec.Command(path, args...), lines: make(chan string, 100)}
+	w.cmd.Env = cleanEnv(at(e.endpoint())...)
 	pipe, err := w.cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, w.cmd.Start())

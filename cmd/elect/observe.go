@@ -31,7 +31,9 @@ is one watch, and sends nothing at a change.
 
 ` + harmless + `
 
-Interrupted, it exits with 0. ` + exitHelp(exitOK, exitFailed, exitUsage, exitEtcd),
+` + exitHelp(exitOK, exitFailed, exitUsage, exitEtcd) + `
+
+To be interrupted is its regular end, with 0.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := g.client()

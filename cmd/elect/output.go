@@ -13,18 +13,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/spf13/cobra"
+	"github.com/mattn/go-isatty"
 
 	"github.com/seed-da5263fb/concurrency"
 	"github.com/seed-da5263fb/concurrency/cmd/elect/internal/visible"
 )
-
-// inspectCommands returns the commands that look at elections.
-func inspectCommands(g *global) []*cobra.Command {
-	return []*cobra.Command{
-		newObserveCommand(g), newListCommand(g), newNamesCommand(g), newLeaderCommand(g), newEvictCommand(g), newServeCommand(g),
-	}
-}
 
 // harmless is what the help of a command says about what it prints of etcd.
 const harmless = `Names and values that hold what cannot be seen, as control characters and
@@ -33,6 +26,16 @@ field of their own, whose name ends in _base64.`
 
 // maxColumns is how wide a column may be.
 const maxColumns = 60
+
+// isTerminal reports whether w understands escape codes.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || !isatty.IsTerminal(f.Fd()) {
+		return false
+	}
+	term := os.Getenv("TERM")
+	return term != "" && term != "dumb" || os.Getenv("WT_SESSION") != ""
+}
 
 // A style is how to mark text on a terminal; none elsewhere.
 type style bool

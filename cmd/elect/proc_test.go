@@ -34,7 +34,7 @@ func ps(t *testing.T, what string, pid int) string {
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(out))[:min(len(strings.TrimSpace(string(out))), 8)]
+	return strings.TrimSpace(string(out))
 }
 
 func pipe(t *testing.T) (r, w *os.File) {

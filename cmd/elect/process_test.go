@@ -7,6 +7,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -247,11 +249,25 @@ func (p *process) lastSign() time.Time {
 	return last
 }
 
-// result runs elect to its end, and returns its exit code and what it has written.
-func result(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
+// told is what a run of elect wrote, and exited with.
+type told struct {
+	out, err string
+	code     int
+}
+
+// result runs elect to its end, without actors.
+func result(t *testing.T, env []string, args ...string) told {
 	t.Helper()
-	p := electWith(t, env, nil, args...)
-	code = p.code()
-	p.alone()
-	return code, strings.Join(p.other, "\n"), p.stderr.String()
+	path, err := build()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = cleanEnv(env...)
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Run(); err != nil {
+		require.ErrorAs(t, err, new(*exec.ExitError))
+	}
+	return told{out.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }

@@ -92,12 +92,20 @@ stands for 2, 123 for 3, and 125 for 1. See their help.`,
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVarP(&g.format, "output", "o", "table", "how to print: table or json")
+	flags.StringVarP(&g.format, "output", "o", "table", "`FORMAT` to print in: table or json")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	g.connection.register(flags)
 
-	root.AddCommand(newRunCommand(g), newTryCommand(g), newVersionCommand(g), newDemoCommand())
-	root.AddCommand(inspectCommands(g)...)
+	root.AddCommand(newRunCommand(g), newTryCommand(g),
+		newLeaderCommand(g), newListCommand(g), newNamesCommand(g), newObserveCommand(g), newServeCommand(g), newEvictCommand(g),
+		newDemoCommand(), newVersionCommand(g))
+	// Flags are shown in the order in which they are declared: those that belong
+	// together are together.
+	root.Flags().SortFlags = false
+	for _, cmd := range root.Commands() {
+		cmd.Flags().SortFlags = false
+		cmd.InheritedFlags().SortFlags = false
+	}
 	return root
 }
 

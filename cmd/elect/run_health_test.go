@@ -76,9 +76,9 @@ func TestStatusListenTellsTheStateAndMetrics(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(body), `leader_is_leader{candidate="me",election="`+name(t)+`"} 1`)
 
-	code, _, stderr := result(t, at(e.endpoint()), "run", "x", "--status-listen", "127.0.0.1:99999", "--", "true")
-	require.Equal(t, exitRunFailed, code)
-	require.Contains(t, stderr, "--status-listen")
+	got := result(t, at(e.endpoint()), "run", "x", "--status-listen", "127.0.0.1:99999", "--", "true")
+	require.Equal(t, exitRunFailed, got.code)
+	require.Contains(t, got.err, "--status-listen")
 }
 
 // statusURL returns where p says that it serves its status.

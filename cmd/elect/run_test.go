@@ -80,13 +80,13 @@ func TestRunPassesTheExitCodeOn(t *testing.T) {
 
 func TestRunSaysWhenTheCommandCannotBeStarted(t *testing.T) {
 	t.Parallel()
-	code, _, stderr := result(t, nil, "run", "x", "--", "no-such-command")
-	require.Equal(t, exitNotFound, code)
-	require.Equal(t, "elect: no-such-command is not found: check the name and PATH\n", stderr)
+	got := result(t, nil, "run", "x", "--", "no-such-command")
+	require.Equal(t, exitNotFound, got.code)
+	require.Equal(t, "elect: no-such-command is not found: check the name and PATH\n", got.err)
 
-	code, _, stderr = result(t, nil, "run", "x", "--", "/etc/passwd")
-	require.Equal(t, exitCannotRun, code)
-	require.Equal(t, "elect: /etc/passwd cannot be started: permission denied\n", stderr)
+	got = result(t, nil, "run", "x", "--", "/etc/passwd")
+	require.Equal(t, exitCannotRun, got.code)
+	require.Equal(t, "elect: /etc/passwd cannot be started: permission denied\n", got.err)
 }
 
 func TestRunRefusesAWrongCommandLine(t *testing.T) {
@@ -112,10 +112,10 @@ func TestRunRefusesAWrongCommandLine(t *testing.T) {
 	} {
 		t.Run(advice, func(t *testing.T) {
 			t.Parallel()
-			code, _, stderr := result(t, nil, args...)
-			require.Equal(t, exitRunUsage, code)
-			require.Contains(t, stderr, advice)
-			require.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+			got := result(t, nil, args...)
+			require.Equal(t, exitRunUsage, got.code)
+			require.Contains(t, got.err, advice)
+			require.Equal(t, 1, strings.Count(got.err, "\n"), "one line: %s", got.err)
 		})
 	}
 }

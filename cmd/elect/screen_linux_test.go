@@ -14,38 +14,19 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
-
-// openScreen returns the two ends of a terminal: that of who sits at it, who sees
-// what is written, and that of the program.
-func openScreen(t *testing.T) (user, program *os.File) {
-	t.Helper()
-	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("no terminals here: %v", err)
-	}
-	t.Cleanup(func() { user.Close() })
-	require.NoError(t, unix.IoctlSetPointerInt(int(user.Fd()), unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(int(user.Fd()), unix.TIOCGPTN)
-	require.NoError(t, err)
-	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	require.NoError(t, err)
-	t.Cleanup(func() { program.Close() })
-	return user, program
-}
 
 // atTerminal runs elect at a terminal, and returns what it shows up to a text.
 func atTerminal(t *testing.T, e *etcd, until string, env []string, args ...string) (user *os.File, shown string, cmd *exec.Cmd) {
 	t.Helper()
 	path, err := build()
 	require.NoError(t, err)
-	user, program := openScreen(t)
-	cmd = exec.Command(path, append(args, "--endpoints", e.endpoint())...)
+	user, program := openTerminal(t)
+	cmd = exec.Command(path, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
-	cmd.Env = cleanEnv(append([]string{"TERM=xterm"}, env...)...)
+	cmd.Env = cleanEnv(append(append(at(e.endpoint()), "TERM=xterm"), env...)...)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	return user, readUntil(t, user, until), cmd

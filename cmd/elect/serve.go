@@ -43,7 +43,9 @@ The page cannot change anything unless --allow-evict is given. Then who can reac
 it can take the lead away from candidates under PREFIX, after a confirmation; the
 requests of other sites' pages are refused.
 
-Interrupted, it exits with 0. ` + exitHelp(exitOK, exitFailed, exitUsage, exitEtcd),
+` + exitHelp(exitOK, exitFailed, exitUsage, exitEtcd) + `
+
+To be interrupted is its regular end, with 0.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			prefix := ""

@@ -21,7 +21,7 @@ type version struct {
 	Modified bool   `json:"modified,omitempty"` // with changes that are not in Revision
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
-	Etcd     string `json:"etcdClient,omitempty"`
+	Etcd     string `json:"etcd_client,omitempty"`
 }
 
 func newVersionCommand(g *global) *cobra.Command {
