@@ -45,18 +45,18 @@ type connection struct {
 func (c *connection) register(flags *pflag.FlagSet) {
 	own := pflag.NewFlagSet("connection", pflag.ContinueOnError)
 	own.SortFlags = false
-	own.StringSliceVar(&c.endpoints, "endpoints", []string{"127.0.0.1:2379"}, "where etcd is, separated by commas")
-	own.StringVar(&c.cacert, "cacert", "", "certify the server by this file of CA certificates")
-	own.StringVar(&c.cert, "cert", "", "the client's TLS certificate, a file")
-	own.StringVar(&c.key, "key", "", "the key of --cert, a file")
+	own.StringSliceVar(&c.endpoints, "endpoints", []string{"127.0.0.1:2379"}, "where etcd is: `HOST:PORT`, or URLs, separated by commas")
+	own.StringVar(&c.cacert, "cacert", "", "certify the server by the CA certificates in `FILE`")
+	own.StringVar(&c.cert, "cert", "", "the `FILE` of the client's TLS certificate")
+	own.StringVar(&c.key, "key", "", "the `FILE` of the key of --cert")
 	own.BoolVar(&c.insecureTransport, "insecure-transport", true, "without TLS, where no other flag and no https:// asks for it")
 	own.BoolVar(&c.insecureSkip, "insecure-skip-tls-verify", false, "do not verify the server's certificate (for tests only)")
-	own.StringVar(&c.user, "user", "", "user, as name or name:password")
-	own.StringVar(&c.password, "password", "", "password of --user; everybody on the machine can see flags, so better in ETCDCTL_PASSWORD")
-	own.StringVar(&c.token, "auth-jwt-token", "", "JWT token, instead of --user and --password")
-	own.DurationVar(&c.dialTimeout, "dial-timeout", 2*time.Second, "how long to wait for etcd at the start")
+	own.StringVar(&c.user, "user", "", "`USER`, as name or name:password")
+	own.StringVar(&c.password, "password", "", "`PASSWORD` of --user; everybody on the machine can see flags, so better in ETCDCTL_PASSWORD")
+	own.StringVar(&c.token, "auth-jwt-token", "", "JWT `TOKEN`, instead of --user and --password")
+	own.DurationVar(&c.dialTimeout, "dial-timeout", 2*time.Second, "how long to wait for etcd at the start; after 3s stderr tells why")
 	own.DurationVar(&c.commandTimeout, "command-timeout", 5*time.Second, "how long a short request may take")
-	own.DurationVar(&c.keepaliveTime, "keepalive-time", 2*time.Second, "how long a connection may be silent before it is tested")
+	own.DurationVar(&c.keepaliveTime, "keepalive-time", 2*time.Second, "how long a connection may be silent before it is tested; gRPC makes it 10s at least")
 	own.DurationVar(&c.keepaliveTimeout, "keepalive-timeout", 6*time.Second, "how long such a test may take")
 	own.BoolVar(&c.debug, "debug", false, "log what elect and the etcd client do, on stderr")
 	own.VisitAll(func(f *pflag.Flag) { c.names = append(c.names, f.Name) })
@@ -150,14 +150,14 @@ func (c *connection) config() (clientv3.Config, error) {
 	retry := backoff.DefaultConfig
 	retry.BaseDelay, retry.MaxDelay = 200*time.Millisecond, 3*time.Second
 	cfg.DialOptions = append(cfg.DialOptions, grpc.WithConnectParams(grpc.ConnectParams{
-		Backoff: retry, MinConnectTimeout: max(c.dialTimeout, time.Second),
+		// Of one attempt: a member that swallows packets is not to stall a wait of hours.
+		Backoff: retry, MinConnectTimeout: min(max(c.dialTimeout, time.Second), 10*time.Second),
 	}))
 	return *cfg, nil
 }
 
 // client returns a client that has reached etcd, or an error that tells what to
-// do. It returns within --dial-timeout, or when the command is interrupted. Close
-// the client.
+// do. Close the client.
 func (g *global) client() (*clientv3.Client, error) { return g.connection.dial(g.ctx) }
 
 // request returns a context for one short request.
@@ -165,6 +165,8 @@ func (g *global) request(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, g.connection.commandTimeout)
 }
 
+// dial returns a client that has reached etcd. It returns when ctx ends, or after
+// --dial-timeout, and as long again if there is a password that nobody checks.
 func (c *connection) dial(ctx context.Context) (*clientv3.Client, error) {
 	if c.debug {
 		grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, os.Stderr, os.Stderr))
@@ -190,7 +192,16 @@ func (c *connection) dial(ctx context.Context) (*clientv3.Client, error) {
 	return client, nil
 }
 
-// reach returns nil as soon as one of the endpoints answers, whatever it says.
+const (
+	// patience is how long to wait for etcd before it is told that there is a wait: more
+	// than --dial-timeout if nobody has asked for more.
+	patience = 3 * time.Second
+	// reminder is how long to wait then before it is told again.
+	reminder = time.Minute
+)
+
+// reach returns nil as soon as one of the endpoints answers, whatever it says. Those
+// who wait for long are told why.
 func (c *connection) reach(ctx context.Context, cfg clientv3.Config) error {
 	client, err := clientv3.New(cfg)
 	if err != nil {
@@ -198,6 +209,7 @@ func (c *connection) reach(ctx context.Context, cfg clientv3.Config) error {
 	}
 	defer client.Close()
 	health := healthpb.NewHealthClient(client.ActiveConnection())
+	tell := time.Now().Add(patience)
 	var last error
 	for {
 		_, err := health.Check(ctx, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(false))
@@ -206,6 +218,10 @@ func (c *connection) reach(ctx context.Context, cfg clientv3.Config) error {
 		}
 		if last == nil || ctx.Err() == nil {
 			last = err
+		}
+		if now := time.Now(); now.After(tell) && ctx.Err() == nil {
+			tell = now.Add(reminder)
+			fmt.Fprintf(os.Stderr, "elect: waits up to %v for etcd at %s: %s\n", c.dialTimeout, strings.Join(c.endpoints, ","), plain(last))
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):

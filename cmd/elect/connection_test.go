@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -103,6 +104,18 @@ func TestASilentEndpoint(t *testing.T) {
 	got := result(t, nil, "run", "x", "--endpoints", l.Addr().String(), "--dial-timeout", "300ms", "--", "true")
 	require.Equal(t, exitRunEtcd, got.code)
 	require.Contains(t, got.err, "was not reached")
+}
+
+func TestElectWaitsForEtcdAndSaysSo(t *testing.T) {
+	t.Parallel()
+	e := startEtcd(t, nil)
+	e.stop()
+	p := elect(t, e.endpoint(), "run", name(t), "--dial-timeout", "1h", "--", "ACTOR", "-exit", "5")
+	said := regexp.MustCompile(`^elect: waits up to 1h0m0s for etcd at ` + e.endpoint() + `: .*connection refused\n$`)
+	require.Eventually(t, func() bool { return said.MatchString(p.stderr.String()) }, bound, 10*time.Millisecond)
+	require.NoError(t, e.start())
+	require.Equal(t, 5, p.code())
+	require.Regexp(t, said, p.said(), "and no more than that")
 }
 
 // A fortress is a server that wants a client certificate and a password.

@@ -42,7 +42,7 @@ type job struct {
 }
 
 func (j *job) register(flags *pflag.FlagSet) {
-	flags.StringVar(&j.value, "value", "", "what the candidate tells those who look who leads (default host:pid)")
+	flags.StringVar(&j.value, "value", "", "the `TEXT` that tells those who look who leads (default host:pid)")
 	flags.DurationVar(&j.ttl, "ttl", 15*time.Second, "how long the others wait after this machine has died, in whole seconds")
 	flags.DurationVar(&j.margin, "margin", 0, "how long before the lease can be lost COMMAND gets SIGTERM, from ttl/20 to ttl/2 (default ttl/5)")
 	flags.DurationVar(&j.grace, "grace", 10*time.Second, "how long from SIGTERM to SIGKILL where there is time: for what COMMAND leaves behind, and where the lead is given up on purpose")
@@ -237,5 +237,5 @@ func lostError(why error) error {
 	if !errors.As(why, &end) {
 		return exitError{exitLost, why}
 	}
-	return exitError{exitLost, fmt.Errorf("the lead was lost while the command ran: %s: see --restart to campaign again", end.Reason)}
+	return exitError{exitLost, fmt.Errorf("the lead was lost while the command ran: %s", end.Reason)}
 }

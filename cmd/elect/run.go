@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -83,8 +84,9 @@ that long after.
 with /?leader=1 also if this process does not lead; and metrics for Prometheus at
 /metrics. Everybody who can reach ADDR can read that: prefer one on loopback.
 
-etcd has to be reached within --dial-timeout at the start. After that run outlives
-outages.
+etcd has to be reached within --dial-timeout at the start. Where run may start before
+etcd does, as when a machine boots, give it minutes or hours: stderr tells that it
+waits, and why. After that run outlives outages.
 
 `
 
@@ -131,16 +133,15 @@ func newRunCommand(g *global) *cobra.Command {
 		RunE:        r.run,
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
 	r.register(flags)
-	flags.StringVar(&r.restart, "restart", string(restartNever), "when to campaign again: never, on-loss or always")
+	flags.StringVar(&r.restart, "restart", string(restartNever), "`WHEN` to campaign again: never, on-loss or always")
 	_ = cmd.RegisterFlagCompletionFunc("restart", cobra.FixedCompletions(
 		[]string{string(restartNever), string(restartOnLoss), string(restartAlways)}, cobra.ShellCompDirectiveNoFileComp))
-	flags.StringVar(&r.once, "once", "", "run to success once for this key, over the whole fleet")
+	flags.StringVar(&r.once, "once", "", "run to success once for this `KEY`, over the whole fleet")
 	flags.DurationVar(&r.onceKeep, "once-keep", 0, "how long it is known that --once is done (default for good)")
-	flags.StringVar(&r.health, "health", "", "a shell's command that tells by exit code 0 that this machine is fit to lead")
+	flags.StringVar(&r.health, "health", "", "a shell's `COMMAND` that tells by exit code 0 that this machine is fit to lead")
 	flags.DurationVar(&r.healthInterval, "health-interval", 0, "how long between two runs of --health, and how long one may take; the third that fails in a row ends the lead (default ttl/3)")
-	flags.StringVar(&r.statusListen, "status-listen", "", "serve the state and metrics at this host:port")
+	flags.StringVar(&r.statusListen, "status-listen", "", "serve the state and metrics at `ADDR`, as host:port; port 0 takes a free one")
 	return cmd
 }
 
@@ -272,14 +273,23 @@ func (r *runs) turn(ctx context.Context) (end turnEnd) {
 			stop()
 		}
 	}
-	err := r.runner.Run(running, func(lead context.Context, term *concurrency.Term) error {
-		end = r.lead(lead, term)
-		return end.err
-	})
-	if end.verdict == campaignAgain {
-		return turnEnd{electEnds, interruptedOr(ctx, err), 0}
+	for {
+		err := r.runner.Run(running, func(lead context.Context, term *concurrency.Term) error {
+			end = r.lead(lead, term)
+			if lead.Err() != nil {
+				return nil // after a loss the Runner goes on, and would only log the error
+			}
+			return end.err
+		})
+		switch {
+		case end.verdict != campaignAgain:
+			return end
+		case err != nil || ctx.Err() != nil:
+			return turnEnd{electEnds, interruptedOr(ctx, err), 0}
+		}
+		// The guard has ended the command, and the Runner still led: it took the return
+		// for the end of the work, and has resigned.
 	}
-	return end
 }
 
 // lead runs the command in one term.
@@ -311,7 +321,7 @@ func (r *runs) lead(ctx context.Context, term *concurrency.Term) turnEnd {
 		err = lostError(o.lost)
 	}
 	if restart(r.restart) == restartNever {
-		return turnEnd{electEnds, err, o.took}
+		return turnEnd{electEnds, fmt.Errorf("%w: see --restart to campaign again", err), o.took}
 	}
 	r.log.Warn("elect: campaigns again", "err", err)
 	return turnEnd{}

@@ -6,7 +6,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"syscall"
@@ -16,6 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/seed-da5263fb/concurrency"
+	"github.com/seed-da5263fb/concurrency/leader"
 )
 
 // short are the flags of an elect whose lease is soon lost when it is cut off.
@@ -151,7 +156,38 @@ func TestALeadThatIsTakenAwayEndsTheCommandAtOnce(t *testing.T) {
 	p.alone()
 	require.Less(t, time.Since(began), 5*time.Second, "far from the TTL")
 	require.Equal(t, exitLost, p.code())
-	require.Contains(t, p.said(), "key deleted")
+	require.Regexp(t, `^time=\S+ level=WARN msg="leader: term ended" .* reason="key deleted" .*
+elect: the lead was lost while the command ran: key deleted: see --restart to campaign again
+$`, p.said())
+}
+
+// TestRunGoesOnWhenOnlyTheGuardSawTheLoss has a guard that ends the command while the
+// Runner sees nothing wrong, as when this process was stopped for a while.
+func TestRunGoesOnWhenOnlyTheGuardSawTheLoss(t *testing.T) {
+	t.Parallel()
+	client := sharedEtcd(t).connect(t)
+	signals, ctx, over := forwardSignals(t.Context())
+	defer over()
+	ctx, stop := context.WithTimeout(ctx, bound)
+	defer stop()
+	r := &runs{restart: string(restartOnLoss), job: job{
+		global: new(global), name: name(t), path: "/bin/sleep", args: []string{"sleep", "100"},
+		ttl: 10 * time.Second, margin: 30 * time.Second, // the guard's: its time has come at the start
+		signals: signals, log: slog.New(slog.DiscardHandler),
+	}}
+	cfg := leader.Config{Client: client, Election: r.name, TTL: r.ttl, HoldOff: -1, Logger: r.log}
+	cfg.Hooks.Lost = func(*concurrency.Term, *leader.EndError) { r.afterTerm() }
+	terms := 0
+	cfg.Hooks.Elected = func(*concurrency.Term) {
+		if terms++; terms == 3 {
+			stop()
+		}
+	}
+	var err error
+	r.runner, err = leader.New(cfg)
+	require.NoError(t, err)
+	require.ErrorIs(t, r.campaign(ctx), context.Canceled)
+	require.Equal(t, 3, terms)
 }
 
 func TestRunOutlivesARestartOfEtcd(t *testing.T) {

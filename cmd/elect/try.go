@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-da5263fb/concurrency"
+	"github.com/seed-da5263fb/concurrency/cmd/elect/internal/visible"
 	"github.com/seed-da5263fb/concurrency/leader"
 )
 
@@ -39,7 +39,6 @@ care for its processes. See the help of run.
 		Annotations: map[string]string{wrapsCommand: ""},
 		RunE:        j.try,
 	}
-	cmd.Flags().SortFlags = false
 	j.register(cmd.Flags())
 	return cmd
 }
@@ -68,7 +67,7 @@ func (j *job) try(cmd *cobra.Command, args []string) error {
 	if err := election.TryCampaign(request, j.value); err != nil {
 		var taken *concurrency.LeaderError
 		if errors.As(err, &taken) {
-			return exitError{exitTaken, fmt.Errorf("%s leads %s", strconv.Quote(taken.Leader.Value), strconv.Quote(j.name))}
+			return exitError{exitTaken, fmt.Errorf("%s leads %s", visible.Text(taken.Leader.Value), visible.Text(j.name))}
 		}
 		return interruptedOr(ctx, j.explain(err))
 	}
