@@ -10,11 +10,69 @@ import (
 	"log"
 	"strconv"
 	"sync"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-da5263fb/concurrency"
 )
+
+// A service in one of its processes: it waits for its turn, works for as long as it
+// leads, and writes behind the fence of its term.
+func Example() {
+	client, ctx := newClient(), context.Background()
+	session, err := concurrency.NewSession(client, concurrency.WithTTL(10))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close() // the next one leads at once
+
+	election := concurrency.NewElection(session, "example/service")
+	if err := election.Campaign(ctx, "host-1"); err != nil {
+		log.Fatal(err)
+	}
+	term := election.Term()
+	leading, done := term.Context(ctx) // ends before etcd can let another one lead
+	defer done()
+	for round := 1; round <= 3 && leading.Err() == nil; round++ {
+		resp, err := client.Txn(leading).
+			If(term.Fence()).
+			Then(clientv3.OpPut("example/rounds", strconv.Itoa(round))).
+			Commit()
+		if err != nil || !resp.Succeeded {
+			break
+		}
+		fmt.Println("round", round)
+	}
+
+	// Output:
+	// round 1
+	// round 2
+	// round 3
+}
+
+// A session is trusted until its deadline, which renewals put off. A start that
+// etcd does not answer ends by itself.
+func ExampleNewSession() {
+	session, err := concurrency.NewSession(newClient(),
+		concurrency.WithTTL(10), concurrency.WithStartTimeout(5*time.Second))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("granted:", session.TTL())
+	fmt.Println("time left:", time.Until(session.Deadline()) > 0)
+
+	if err := session.Close(); err != nil {
+		log.Fatal(err)
+	}
+	<-session.Done()
+	fmt.Println("over:", session.Err())
+
+	// Output:
+	// granted: 10s
+	// time left: true
+	// over: concurrency: session is closed
+}
 
 // Two candidates lead one after the other.
 func ExampleElection_Campaign() {
@@ -109,6 +167,76 @@ func ExampleElection_TryCampaign() {
 	// Output:
 	// alice leads
 	// bob does not lead: alice does
+}
+
+// Candidates are told in order of succession.
+func ExampleElection_Candidates() {
+	client := newClient()
+	ctx, cancel := context.WithCancel(context.Background())
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer cancel()
+	session, err := concurrency.NewSession(client)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	election := concurrency.NewElection(session, "example/candidates")
+	if err := election.Campaign(ctx, "alice"); err != nil {
+		log.Fatal(err)
+	}
+	second, err := concurrency.NewSession(client)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer second.Close()
+	waiting.Go(func() { concurrency.NewElection(second, "example/candidates").Campaign(ctx, "bob") })
+
+	var queue []concurrency.Candidate
+	for len(queue) < 2 { // until bob has entered
+		if queue, err = election.Candidates(ctx); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for i, candidate := range queue {
+		fmt.Println(i+1, candidate.Value)
+	}
+
+	// Output:
+	// 1 alice
+	// 2 bob
+}
+
+// A leadership that was won by one process is served by another one: all it needs
+// is the key and the revision.
+func ExampleResumeElection() {
+	client, ctx := newClient(), context.Background()
+	winner, err := concurrency.NewSession(client)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer winner.Close()
+	won := concurrency.NewElection(winner, "example/resume")
+	if err := won.Campaign(ctx, "mine"); err != nil {
+		log.Fatal(err)
+	}
+	key, rev := won.Key(), won.Rev() // handed on by whatever way
+
+	session, err := concurrency.NewSession(client)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	resumed := concurrency.ResumeElection(session, "example/resume", key, rev)
+	if err := resumed.Proclaim(ctx, "mine still"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resumed.Resign(ctx))
+	fmt.Println(won.Proclaim(ctx, "mine again"))
+
+	// Output:
+	// <nil>
+	// election: not leader
 }
 
 // Observe brings each leader and each of its proclamations.
