@@ -8,8 +8,9 @@
 //	go run ./cmd/chaos -duration=10m -seed=1 -report results
 //
 // It prints the plan and a summary, and exits with 0 only if all held. With
-// -report it writes the summary, a JSON, a timeline picture, and where something
-// broke also the journal of all events and porcupine's picture of a register.
+// -report it writes the summary, a JSON, a timeline picture and the members' logs,
+// and where something broke also the journal of all events and porcupine's picture
+// of a register.
 //
 // # Setting
 //
@@ -77,7 +78,7 @@ func run(ctx context.Context, args []string) error {
 	duration := flags.Duration("duration", time.Minute, "how long it is to last, about")
 	seed := flags.Uint64("seed", 0, "what the faults are drawn from; 0 draws a seed")
 	faults := flags.String("faults", "all", "which `kinds` of faults, with commas between them, all or none: "+kinds())
-	folder := flags.String("report", "", "write summary, JSON and pictures to this `folder`")
+	folder := flags.String("report", "", "write summary, JSON, pictures and the members' logs to this `folder`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	began := time.Now()
 	config := trial.Config{
-		Seed: *seed, Duration: *duration, Faults: chosen,
+		Seed: *seed, Duration: *duration, Faults: chosen, Logs: *folder,
 		Command: fmt.Sprintf("go run ./cmd/chaos -duration=%v -seed=%d -faults=%s", *duration, *seed, *faults),
 		Logf: func(format string, args ...any) {
 			fmt.Printf("%8.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))

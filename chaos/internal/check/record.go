@@ -19,15 +19,16 @@ import (
 
 // A Record is all that a trial took down.
 type Record struct {
-	TTL     time.Duration
-	Events  []journal.Event // of each life in its order
-	Lives   []Life
-	Changes []history.Change // of etcd
-	Gaps    []history.Gap
-	Faults  []fault.Applied
-	Calms   []Calm
-	Sets    map[string][]string // by lane: the elements at the end
-	Left    []string            // keys that stood after all workers had stopped
+	TTL         time.Duration
+	Events      []journal.Event // of each life in its order
+	Lives       []Life
+	Changes     []history.Change // of etcd
+	Gaps        []history.Gap
+	Revocations []history.Revocation // that members asked for of themselves
+	Faults      []fault.Applied
+	Calms       []Calm
+	Sets        map[string][]string // by lane: the elements at the end
+	Left        []string            // keys that stood after all workers had stopped
 	// CutOff: the trial ended before its time. Then the sets were not read, and
 	// observers could not catch up.
 	CutOff bool

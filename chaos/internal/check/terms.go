@@ -13,6 +13,7 @@ import (
 	"github.com/seed-da5263fb/concurrency/chaos/internal/fault"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/history"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/journal"
+	"github.com/seed-da5263fb/concurrency/chaos/internal/lane"
 )
 
 // A Term is one time that a worker believed itself leader.
@@ -38,11 +39,11 @@ func (r *Record) Terms(lane string, leaders []history.Leader) []Term {
 	for _, l := range leaders {
 		real[place{l.Key, l.Create}] = true
 	}
-	deleted := make(map[place]time.Duration)
+	deleted := make(map[place]history.Change)
 	created := make(map[string]int64)
 	for _, c := range r.Changes {
 		if c.Deleted {
-			deleted[place{c.Key, created[c.Key]}] = c.At
+			deleted[place{c.Key, created[c.Key]}] = c
 		} else {
 			created[c.Key] = c.CreateRev
 		}
@@ -63,8 +64,8 @@ func (r *Record) Terms(lane string, leaders []history.Leader) []Term {
 		}
 		p := place{t.Key, t.Rev}
 		t.Struck, t.False = r.struck(t), !real[p]
-		if gone, ok := deleted[p]; ok {
-			t.Early = r.early(t, gone)
+		if end, ok := deleted[p]; ok {
+			t.Early = r.early(t, end)
 		}
 		t.Paused = r.pausedFor(t.Worker, t.From, t.To) > 0
 		terms = append(terms, t)
@@ -86,33 +87,21 @@ func (r *Record) struck(t Term) bool {
 	return false
 }
 
-// After its pause a member may revoke leases as if it was raft's leader yet: at
-// once, and, as trials with the seeds 13, 17 and 21 have shown five times out of
-// five, 6.6 to 7.0 s later. 7 s is how long etcd holds a request that finds no leader.
-const (
-	afterPause = time.Second
-	heldFor    = 7 * time.Second
-	heldWithin = 500 * time.Millisecond
-)
-
-// early reports whether a term was ended by a member that had been paused. Such a
-// member counts leases by what it knew before, and may revoke some that another
-// leader of raft has renewed since: its check of whether it leads (etcd's pull
-// request 16822) is left out when its clock has ticked within 0.3 s, which it does
-// at once when it goes on. gone is when the recorder heard that the key was deleted.
-func (r *Record) early(t Term, gone time.Duration) bool {
-	if gone >= t.To && !strings.Contains(t.Why, "deleted") {
+// early reports whether a term was ended by a member that was no longer raft's
+// leader, and knew nothing of the lease's renewals since: etcd's own mistake. end
+// is the deletion of the term's key.
+func (r *Record) early(t Term, end history.Change) bool {
+	if end.At >= t.To && !strings.Contains(t.Why, "deleted") {
 		return false // it was over before
 	}
-	for _, f := range r.Faults {
-		if f.Kind != fault.MemberPause || gone < f.To {
-			continue
-		}
-		if since := gone - f.To; since <= afterPause || (since-heldFor).Abs() <= heldWithin {
-			return true
+	_, lease, _ := lane.Of(t.Key)
+	var last history.Revocation
+	for _, v := range r.Revocations {
+		if v.Lease == lease && v.At <= end.At && v.At > last.At {
+			last = v
 		}
 	}
-	return false
+	return last.At > 0 && last.Stale(end)
 }
 
 // A SlackReport is how much time was between the end of one term and the begin of

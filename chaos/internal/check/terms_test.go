@@ -89,20 +89,30 @@ func TestSlack(t *testing.T) {
 			require.Empty(t, report.Overlaps, kind)
 		}
 	})
-	t.Run("LeavesOutALeaseThatAMemberRevokedRightAfterItsPause", func(t *testing.T) {
-		record := func(paused time.Duration) *Record {
-			return &Record{
-				Events:  []journal.Event{elected(0, 1, 10), elected(1, 2, 3*time.Second), over(0, 1, 3*time.Second+5, "done: key was deleted")},
-				Changes: []history.Change{{Key: "k", Rev: 1, CreateRev: 1}, {Key: "k", Rev: 3, Deleted: true, At: 3*time.Second - 5}},
-				Faults:  []fault.Applied{{Fault: fault.Fault{Kind: fault.MemberPause}, To: paused}},
-			}
+	t.Run("LeavesOutALeaseThatWasRevokedBehindRaftsLeader", func(t *testing.T) {
+		key := "queue/" + name + "/ab"
+		report := func(revocations ...history.Revocation) SlackReport {
+			events := []journal.Event{elected(0, 1, 10), elected(1, 2, 25), over(0, 1, 30, "done: key was deleted")}
+			events[0].Key, events[2].Key = key, key
+			return Slack((&Record{
+				Events:      events,
+				Changes:     []history.Change{{Key: key, Rev: 1, CreateRev: 1, Term: 6}, {Key: key, Rev: 3, Deleted: true, At: 22, Term: 7}},
+				Revocations: revocations,
+			}).Terms(name, nil))
 		}
-		report := slack(record(3*time.Second-10), 1, 2)
-		require.Empty(t, report.Overlaps)
-		require.Equal(t, 1, report.Early)
-		report = slack(record(time.Second), 1, 2)
-		require.Len(t, report.Overlaps, 1)
-		require.Zero(t, report.Early)
+		before := history.Revocation{At: 15, Lease: 0xab, Term: 6, Leader: true}
+		follower := history.Revocation{At: 20, Lease: 0xab, Term: 7}
+		leader := history.Revocation{At: 19, Lease: 0xab, Term: 7, Leader: true}
+		another := history.Revocation{At: 20, Lease: 0xac, Term: 7}
+		later := history.Revocation{At: 23, Lease: 0xab, Term: 7}
+		for _, stale := range [][]history.Revocation{{before}, {follower}, {leader, follower}} {
+			require.Equal(t, 1, report(stale...).Early, stale)
+			require.Empty(t, report(stale...).Overlaps, stale)
+		}
+		for _, right := range [][]history.Revocation{{}, {leader}, {before, leader}, {another}, {leader, later}} {
+			require.Zero(t, report(right...).Early, right)
+			require.Len(t, report(right...).Overlaps, 1, right)
+		}
 	})
 	t.Run("SeesALeaseThatWasTakenWithoutAReason", func(t *testing.T) {
 		events := []journal.Event{elected(0, 1, 10), over(0, 1, 20, "done: key of the candidate was deleted"), elected(1, 2, 25)}

@@ -31,6 +31,7 @@ type Change struct {
 	Value     string        `json:"value,omitempty"`
 	CreateRev int64         `json:"createRev,omitempty"`
 	Lease     int64         `json:"lease,omitempty"`
+	Term      uint64        `json:"term,omitempty"` // raft's, of the member that told of it
 }
 
 // A Recorder watches every member directly, on no link that can fail. The members
@@ -96,7 +97,7 @@ func (r *Recorder) follow(ctx context.Context, client *clientv3.Client, prefix s
 			if resp.Err() != nil {
 				break
 			}
-			r.take(prefix, resp.Events)
+			r.take(prefix, resp.Header.RaftTerm, resp.Events)
 		}
 		cancel()
 		select {
@@ -118,7 +119,7 @@ func (r *Recorder) lost(prefix string, from, to int64) {
 }
 
 // take adds what is new. Events of one revision come together.
-func (r *Recorder) take(prefix string, events []*clientv3.Event) {
+func (r *Recorder) take(prefix string, term uint64, events []*clientv3.Event) {
 	now := proc.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +130,7 @@ func (r *Recorder) take(prefix string, events []*clientv3.Event) {
 		}
 		c := Change{
 			At: now, Rev: ev.Kv.ModRevision, Key: string(ev.Kv.Key), Deleted: ev.Type == mvccpb.Event_DELETE,
-			Value: string(ev.Kv.Value), CreateRev: ev.Kv.CreateRevision, Lease: ev.Kv.Lease,
+			Value: string(ev.Kv.Value), CreateRev: ev.Kv.CreateRevision, Lease: ev.Kv.Lease, Term: term,
 		}
 		r.changes = append(r.changes, c)
 		r.rev[prefix] = c.Rev

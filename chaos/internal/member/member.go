@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"go.uber.org/zap"
@@ -25,6 +26,7 @@ const Role = "member"
 // Config is a member's, and fits into one argument.
 type Config struct {
 	Dir     string   // for the data of all members
+	Logs    string   // a folder for the logs of all members, none are kept if it is empty
 	Index   int      // which member this is, from 0
 	Clients []string // host:port that each member serves clients at
 	Peers   []string // host:port that each member listens at for its peers
@@ -42,10 +44,21 @@ func (c Config) Arg() string {
 
 func (c Config) name(i int) string { return fmt.Sprintf("m%d", i) }
 
+// Log returns the file that member i logs to, empty if no logs are kept.
+func (c Config) Log(i int) string {
+	if c.Logs == "" {
+		return ""
+	}
+	return filepath.Join(c.Logs, c.name(i)+".log")
+}
+
 // peerURL returns what member i is known to its peers by.
 func (c Config) peerURL(i int) url.URL {
 	return url.URL{Scheme: "http", Host: fmt.Sprintf("%s:%d", hostName(i), c.Links[i])}
 }
+
+// logRotation bounds a log to 64 megabytes.
+const logRotation = `{"maxsize": 32, "maxbackups": 1}`
 
 func (c Config) embed() *embed.Config {
 	var initial []string
@@ -61,14 +74,19 @@ func (c Config) embed() *embed.Config {
 	cfg.ListenPeerUrls = []url.URL{{Scheme: "http", Host: c.Peers[c.Index]}}
 	cfg.AdvertisePeerUrls = []url.URL{c.peerURL(c.Index)}
 	cfg.InitialCluster = strings.Join(initial, ",")
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	if log := c.Log(c.Index); log != "" {
+		cfg.LogOutputs, cfg.EnableLogRotation, cfg.LogRotationConfigJSON = []string{log}, true, logRotation
+	} else {
+		cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	}
 	// A process that is killed loses nothing that the kernel has; only a machine
 	// that fails would.
 	cfg.UnsafeNoFsync = true
 	return cfg
 }
 
-// Main is the member's process: it serves until its standard input closes.
+// Main is the member's process: it serves until its standard input closes, and
+// tells on standard output which leases it revokes of itself.
 func Main(arg string) error {
 	var c Config
 	if err := json.Unmarshal([]byte(arg), &c); err != nil {
@@ -76,10 +94,12 @@ func Main(arg string) error {
 	}
 	defer verify.DisableVerifications()() // they read all data at every write
 	resolveFor(c.Index, len(c.Peers))
+	revocations := traceRevocations(c.Index, os.Stdout)
 	etcd, err := embed.StartEtcd(c.embed())
 	if err != nil {
 		return err
 	}
+	revocations.of(etcd.Server)
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)

@@ -38,6 +38,10 @@ type Report struct {
 	// out because of it says nothing.
 	Stalls  int           `json:"stalls"`
 	Longest time.Duration `json:"longestStall"`
+	// Revocations counts the leases that members took for expired, Behind those that
+	// they did so while they knew that they were not raft's leader.
+	Revocations int `json:"revocations"`
+	Behind      int `json:"behind"`
 	// Aborted says why the trial ended before its time, or could not be judged.
 	Aborted string `json:"aborted,omitempty"`
 
@@ -63,6 +67,12 @@ type Lane struct {
 func (r *Report) Judge(record check.Record) {
 	r.record = record
 	r.Stalls, r.Longest = record.Starved()
+	r.Revocations = len(record.Revocations)
+	for _, v := range record.Revocations {
+		if !v.Leader {
+			r.Behind++
+		}
+	}
 	leaders := history.Leaders(record.Changes)
 	for _, l := range lane.All() {
 		name := l.String()
@@ -189,6 +199,11 @@ func (r *Report) writeJournal(folder string) error {
 		errs = errors.Join(errs, enc.Encode(struct {
 			Change history.Change `json:"change"`
 		}{c}))
+	}
+	for _, v := range r.record.Revocations {
+		errs = errors.Join(errs, enc.Encode(struct {
+			Revocation history.Revocation `json:"revocation"`
+		}{v}))
 	}
 	for _, l := range r.record.Lives {
 		errs = errors.Join(errs, enc.Encode(struct {

@@ -42,7 +42,8 @@ func report(lostIn string) *Report {
 			{At: 2e9, Kind: journal.Return, Lane: lostIn, Life: 1, What: journal.Add, Result: journal.OK, Value: "e"},
 			{At: 3e9, Kind: journal.Over, Lane: fenced, Life: 1, Key: queue, Rev: 2, Note: "resigned"},
 		},
-		Changes: []history.Change{{At: 1e9, Rev: 2, CreateRev: 2, Lease: 0xa, Key: queue}},
+		Changes:     []history.Change{{At: 1e9, Rev: 2, CreateRev: 2, Lease: 0xa, Key: queue}},
+		Revocations: []history.Revocation{{At: 1e9, Lease: 0xb, Leader: true}, {At: 2e9, Lease: 0xb}, {At: 3e9, Lease: 0xb}},
 	})
 	return r
 }
@@ -82,6 +83,10 @@ func TestHeld(t *testing.T) {
 	})
 }
 
+func TestMarkdownCountsWhatMembersRevokedBehindRaftsLeader(t *testing.T) {
+	require.Contains(t, report("").Markdown(), "Members revoked 3 leases that they took for expired; for 2 of these they were not raft's leader")
+}
+
 func TestFiles(t *testing.T) {
 	read := func(r *Report) map[string]string {
 		folder := filepath.Join(t.TempDir(), "new")
@@ -116,6 +121,8 @@ func TestFiles(t *testing.T) {
 	})
 	t.Run("JournalIsKeptWhereSomethingWasBroken", func(t *testing.T) {
 		require.NotContains(t, read(report("")), "journal.jsonl")
-		require.Contains(t, read(report(fenced))["journal.jsonl"], `"kind":"elected"`)
+		journal := read(report(fenced))["journal.jsonl"]
+		require.Contains(t, journal, `"kind":"elected"`)
+		require.Contains(t, journal, `{"revocation":{"at":1000000000,`)
 	})
 }

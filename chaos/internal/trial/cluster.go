@@ -5,11 +5,13 @@ package trial
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +20,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/seed-da5263fb/concurrency/chaos/internal/history"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/member"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/network"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/proc"
@@ -37,15 +40,17 @@ type cluster struct {
 	peers  [members][members]*network.Link // from the first to the second
 	admins [members]*clientv3.Client       // each reaches one member, directly
 
-	mu    sync.Mutex
-	procs [members]*proc.Process
-	dead  [members]bool // by a fault
-	died  error         // a member that ended by itself
+	mu      sync.Mutex
+	procs   [members]*proc.Process
+	dead    [members]bool // by a fault
+	failed  error         // as when a member ended by itself
+	revoked []history.Revocation
 }
 
-func newCluster(net *network.Network, dir string) (*cluster, error) {
-	c := &cluster{config: member.Config{Dir: dir}}
+func newCluster(net *network.Network, dir, logs string) (*cluster, error) {
+	c := &cluster{config: member.Config{Dir: dir, Logs: logs}}
 	for j := range members {
+		_ = os.Remove(c.config.Log(j)) // an earlier trial's: members append to it when they are started again
 		var hosts []string
 		for i := range members {
 			hosts = append(hosts, member.LinkHost(i, j))
@@ -97,7 +102,7 @@ func (c *cluster) start(ctx context.Context) error {
 func (c *cluster) startMember(i int) error {
 	config := c.config
 	config.Index = i
-	p, err := proc.Start(member.Role, config.Arg(), func(r io.Reader) { _, _ = io.Copy(os.Stderr, r) })
+	p, err := proc.Start(member.Role, config.Arg(), c.follow)
 	if err != nil {
 		return err
 	}
@@ -109,10 +114,37 @@ func (c *cluster) startMember(i int) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !c.dead[i] && c.procs[i] == p {
-			c.died = errors.Join(c.died, fmt.Errorf("member m%d ended by itself", i))
+			c.failed = errors.Join(c.failed, fmt.Errorf("member m%d ended by itself", i))
 		}
 	}()
 	return nil
+}
+
+// follow keeps the revocations that a member tells of, until it ends, which may
+// be in the middle of one.
+func (c *cluster) follow(out io.Reader) {
+	for told := json.NewDecoder(out); ; {
+		var v history.Revocation
+		err := told.Decode(&v)
+		c.mu.Lock()
+		switch {
+		case err == nil:
+			c.revoked = append(c.revoked, v)
+		case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+			c.failed = errors.Join(c.failed, fmt.Errorf("read a member's revocations: %w", err))
+		}
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// revocations returns which leases the members have revoked of themselves.
+func (c *cluster) revocations() []history.Revocation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.revoked)
 }
 
 // ready waits until a member serves a read that a majority stands behind.
@@ -127,17 +159,17 @@ func (c *cluster) ready(ctx context.Context, i int) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("member m%d did not serve within %v: %w", i, startWithin, errors.Join(err, c.failed()))
+			return fmt.Errorf("member m%d did not serve within %v: %w", i, startWithin, errors.Join(err, c.err()))
 		}
 		sleep(ctx, 50*time.Millisecond)
 	}
 }
 
-// failed returns an error if a member has ended by itself.
-func (c *cluster) failed() error {
+// err returns what went wrong with the cluster itself.
+func (c *cluster) err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.died
+	return c.failed
 }
 
 func (c *cluster) proc(i int) *proc.Process {

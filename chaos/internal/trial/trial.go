@@ -50,6 +50,7 @@ type Config struct {
 	Duration time.Duration // about: whole storms and calms
 	Faults   []fault.Kind
 	Command  string // for the report
+	Logs     string // a folder for the members' logs, none are kept if it is empty
 	Logf     func(format string, args ...any)
 }
 
@@ -87,7 +88,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	defer os.RemoveAll(dir)
 	net := network.New()
 	defer net.Close()
-	cluster, err := newCluster(net, dir)
+	cluster, err := newCluster(net, dir, c.Logs)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +183,7 @@ func (t *trial) broken(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errors.New("it was interrupted")
 	}
-	return errors.Join(t.injector.broken, t.cluster.failed(), t.crew.err())
+	return errors.Join(t.injector.broken, t.cluster.err(), t.crew.err())
 }
 
 const (
@@ -261,7 +262,7 @@ func (t *trial) snapshot() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.record = check.Record{
-		TTL: ttl * time.Second, Events: events, Lives: lives, Changes: changes, Gaps: gaps,
+		TTL: ttl * time.Second, Events: events, Lives: lives, Changes: changes, Gaps: gaps, Revocations: t.cluster.revocations(),
 		Faults: t.injector.applied, Calms: t.record.Calms, Sets: t.record.Sets, Left: t.record.Left,
 		Stalls: t.stalls,
 	}

@@ -55,7 +55,8 @@ func TestTrial(t *testing.T) {
 		s = rand.Uint64()>>33 + 1
 	}
 	t.Logf("repeat it with: go test ./internal/trial -run TestTrial -seed=%d -duration=%v", s, *duration)
-	rep, err := Run(t.Context(), Config{Seed: s, Duration: *duration, Faults: fault.Kinds(), Command: "go test", Logf: t.Logf})
+	folder := t.TempDir()
+	rep, err := Run(t.Context(), Config{Seed: s, Duration: *duration, Faults: fault.Kinds(), Command: "go test", Logs: folder, Logf: t.Logf})
 	require.NoError(t, err)
 	require.True(t, rep.Held(), rep.Markdown())
 	t.Log(rep.Markdown())
@@ -78,11 +79,12 @@ func TestTrial(t *testing.T) {
 		}
 	}
 	require.Greater(t, done, len(rep.Faults)/2)
+	require.NotZero(t, rep.Revocations, "workers were paused and killed, and lost no lease?")
 
-	folder := t.TempDir()
 	require.NoError(t, rep.WriteTo(folder))
 	for file, part := range map[string]string{
 		"README.md": "| leaders elected |", "report.json": `"verdicts": [`, "timeline.svg": "</svg>",
+		"m0.log": "elected leader", "m1.log": "elected leader", "m2.log": "elected leader",
 	} {
 		text, err := os.ReadFile(filepath.Join(folder, file))
 		require.NoError(t, err)
