@@ -165,8 +165,8 @@ func (g *global) request(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, g.connection.commandTimeout)
 }
 
-// dial returns a client that has reached etcd. It returns when ctx ends, or after
-// --dial-timeout, and as long again if there is a password that nobody checks.
+// dial returns a client that has reached etcd, whatever becomes of ctx then. It
+// returns within --dial-timeout, or when ctx ends.
 func (c *connection) dial(ctx context.Context) (*clientv3.Client, error) {
 	if c.debug {
 		grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, os.Stderr, os.Stderr))
@@ -184,9 +184,20 @@ func (c *connection) dial(ctx context.Context) (*clientv3.Client, error) {
 	if err := c.reach(ctx, anonymous); err != nil {
 		return nil, err
 	}
-	// With a password this asks for a token, and so tells whether that is right.
+	// With a password this asks for a token, and so tells whether that is right. An
+	// etcd without a leader does not answer that.
+	own, end := context.WithCancel(context.WithoutCancel(ctx))
+	inTime := context.AfterFunc(ctx, end)
+	cfg.Context = own
 	client, err := clientv3.New(cfg)
+	if !inTime() {
+		if err == nil {
+			_ = client.Close()
+		}
+		return nil, c.explain(ctx.Err())
+	}
 	if err != nil {
+		end()
 		return nil, c.explain(err)
 	}
 	return client, nil

@@ -19,12 +19,17 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -116,6 +121,40 @@ func TestElectWaitsForEtcdAndSaysSo(t *testing.T) {
 	require.NoError(t, e.start())
 	require.Equal(t, 5, p.code())
 	require.Regexp(t, said, p.said(), "and no more than that")
+}
+
+// TestElectCanBeEndedWhileItLogsIn has an etcd that is there, and checks no passwords.
+func TestElectCanBeEndedWhileItLogsIn(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	var once sync.Once
+	server := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		once.Do(func() { close(asked) })
+		<-stream.Context().Done()
+		return stream.Context().Err()
+	}))
+	healthpb.RegisterHealthServer(server, health.NewServer())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	t.Cleanup(func() {
+		server.Stop()
+		require.NoError(t, <-served)
+	})
+
+	p := electWith(t, at(l.Addr().String()), nil, "run", "x", "--user", "u:p", "--dial-timeout", "1h", "--", "ACTOR")
+	select {
+	case <-asked:
+	case <-time.After(bound):
+		require.Fail(t, "elect asks for no token")
+	}
+	p.signal(syscall.SIGTERM)
+	require.Equal(t, exitInterrupted, p.code())
+
+	got := result(t, at(l.Addr().String()), "list", "x", "--user", "u:p", "--dial-timeout", "500ms")
+	require.Equal(t, exitEtcd, got.code)
+	require.Contains(t, got.err, "no answer in time")
 }
 
 // A fortress is a server that wants a client certificate and a password.
