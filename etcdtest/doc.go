@@ -77,6 +77,8 @@
 //   - Lease ids that the server chooses are small steps from a fixed number. Leases that expire together are revoked one
 //     after the other, by expiry and id; etcd revokes them in any order, and no more than 500 in a scan. There are no
 //     lease checkpoints: a new leader always gives a lease its whole time anew.
+//   - A transaction that deletes keys to the end of the keyspace, and then puts one of them with IgnoreValue or
+//     IgnoreLease, makes etcd 3.7.3 panic. Here there is nothing to keep, and the put goes on.
 //   - A request larger than the limit is told apart from one just below it with a precision of a few bytes, since the
 //     request ids that etcd adds differ in length.
 package etcdtest
