@@ -96,8 +96,9 @@ func retryDelay(n int) time.Duration {
 // jitter returns a duration from d/2 to d, by chance.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
-// maxOpen is how many attempts at one request are open at a time at the most, give
-// or take one: each but the first ends when so many others have been made after it.
+// maxOpen is how many attempts at one request are open at a time, or how many
+// rounds of one or two, at the most, give or take one: each but the first ends
+// when so many others have begun after it.
 const maxOpen = 5
 
 // retry calls attempt until it succeeds, fails with an error that again does not
@@ -173,17 +174,23 @@ func (h hedge[T]) run(ctx context.Context, last error) result[T] {
 	next := time.NewTimer(retryDelay(1))
 	defer next.Stop()
 	begin := func() {
-		open++
-		go func() {
-			ctx, cancel := context.WithTimeout(ctx, maxOpen*h.patience)
-			defer cancel()
-			select {
-			case results <- h.once(ctx):
-			case <-over:
-			}
-		}()
-		// A little is left to chance: attempts of several calls in step would go
-		// to the same members, round after round.
+		// In silence it is one attempt or two, which go to two members. Were nothing left
+		// to chance, calls in step would go to the same members, round after round.
+		n := 1
+		if open > 0 {
+			n += rand.N(2)
+		}
+		for range n {
+			open++
+			go func() {
+				ctx, cancel := context.WithTimeout(ctx, maxOpen*h.patience)
+				defer cancel()
+				select {
+				case results <- h.once(ctx):
+				case <-over:
+				}
+			}()
+		}
 		next.Reset(h.patience/2 + jitter(h.patience))
 	}
 	if last == nil {

@@ -43,11 +43,29 @@ type seat struct {
 	gone       int64 // all keys created up to this revision are gone
 	current    *candidacy
 	sweeping   bool
-	trouble    error         // why etcd refuses to sweep, nil if it does not
-	doubting   bool          // a timer of doubt is set
-	sweeps     int           // how many were answered
-	withdrawn  chan struct{} // closed and made anew when all who contend, or wait to, have to give up
-	changed    chan struct{} // closed and made anew when the seat has changed
+	trouble    error // why etcd refuses to sweep, nil if it does not
+	doubting   bool  // a timer of doubt is set
+	sweeps     int   // how many were answered
+	withdrawn  event // all who contend, or wait to, have to give up
+	changed    event // the seat has changed
+}
+
+// An event can be waited for. Its zero value is ready for use.
+type event struct{ c chan struct{} }
+
+// next returns a channel that is closed when the event happens next.
+func (e *event) next() <-chan struct{} {
+	if e.c == nil {
+		e.c = make(chan struct{})
+	}
+	return e.c
+}
+
+func (e *event) happens() {
+	if e.c != nil {
+		close(e.c)
+		e.c = nil
+	}
 }
 
 // A candidacy is one life of a seat's key, from its creation on.
@@ -87,7 +105,7 @@ func (s *Session) contend(ctx context.Context, key string) (*seat, error) {
 			defer s.mu.Unlock()
 			return nil, st.trouble
 		}
-		changed, withdrawn := st.changed, st.withdrawn
+		changed, withdrawn := st.changed.next(), st.withdrawn.next()
 		s.mu.Unlock()
 		select {
 		case <-withdrawn:
@@ -109,7 +127,7 @@ func (s *Session) contend(ctx context.Context, key string) (*seat, error) {
 func (s *Session) seatLocked(key string, lease v3.LeaseID) *seat {
 	st := s.seats[key]
 	if st == nil {
-		st = &seat{session: s, key: key, lease: lease, changed: make(chan struct{}), withdrawn: make(chan struct{})}
+		st = &seat{session: s, key: key, lease: lease}
 		// Not of the client's context, which would keep the seats of orphaned sessions
 		// that nobody closes for as long as the client lives.
 		st.ctx, st.stop = context.WithCancelCause(context.Background())
@@ -259,16 +277,10 @@ func (st *seat) endLocked(c *candidacy, cause error) {
 	}
 }
 
-// tellLocked wakes those who wait for the seat to change.
-func (st *seat) tellLocked() {
-	close(st.changed)
-	st.changed = make(chan struct{})
-}
-
 // settleLocked follows up on a change: it sweeps a key that is not wanted, and
 // takes the seat out of the table when nothing is under way.
 func (st *seat) settleLocked() {
-	st.tellLocked()
+	st.changed.happens()
 	if st.contenders == 0 && st.contest != nil {
 		st.endContest(nil)
 		st.contest = nil // the next one begins a new contest

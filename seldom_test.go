@@ -149,6 +149,45 @@ func TestSeldom(t *testing.T) {
 			require.NoError(t, client.Close())
 			require.Error(t, <-again)
 		},
+		"TheTermOfOneWhoWaitedTakesTheWatchOfItsKeyOver": func(t *testing.T, etcd *etcdtest.Etcd) {
+			l, e := leader(t, etcd), election(t, etcd.Client("a"))
+			won := campaign(t.Context(), e)
+			synctest.Wait()
+			require.NoError(t, l.Resign(t.Context()))
+			require.NoError(t, <-won)
+			over := e.Term().Done()
+			synctest.Wait()
+			require.Equal(t, 2, etcd.Requests("a")["WatchCreate"], "of the key ahead and of its own")
+			etcd.Delete(e.Key())
+			<-over
+			require.ErrorIs(t, e.Term().Err(), concurrency.ErrKeyDeleted)
+			synctest.Wait()
+			require.Empty(t, etcd.Watches())
+		},
+		"TheWatchOfAKeyIsClosedWithTheTermThatNobodyAsked": func(t *testing.T, etcd *etcdtest.Etcd) {
+			l, e := leader(t, etcd), election(t, etcd.Client("a"))
+			won := campaign(t.Context(), e)
+			synctest.Wait()
+			require.NoError(t, l.Resign(t.Context()))
+			require.NoError(t, <-won)
+			synctest.Wait()
+			require.Len(t, etcd.Watches(), 1)
+			require.NoError(t, e.Resign(t.Context()))
+			synctest.Wait()
+			require.Empty(t, etcd.Watches())
+		},
+		"CampaignThatWaitsWithAnOrphanedSessionEndsWithTheClient": func(t *testing.T, etcd *etcdtest.Etcd) {
+			_ = leader(t, etcd)
+			client := etcd.Client("a")
+			s := session(t, client)
+			won := campaign(t.Context(), concurrency.NewElection(s, "x"))
+			synctest.Wait()
+			s.Orphan()
+			require.NoError(t, client.Close())
+			begin := time.Now()
+			require.Error(t, <-won)
+			require.Less(t, time.Since(begin), time.Second)
+		},
 		"ALeadershipResumedWithAClosedSessionIsOver": func(t *testing.T, etcd *etcdtest.Etcd) {
 			l := leader(t, etcd)
 			s := session(t, etcd.Client("a"))

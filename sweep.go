@@ -41,7 +41,7 @@ func (st *seat) sweep() {
 		if !transient(err) { // those who wait for the sweep had better know
 			s.mu.Lock()
 			st.trouble = err
-			st.tellLocked()
+			st.changed.happens()
 			s.mu.Unlock()
 		}
 		return true
@@ -83,8 +83,7 @@ func (s *Session) withdraw(ctx context.Context, key string) (*pb.ResponseHeader,
 	if contest != nil {
 		st.endContest(ErrResigned)
 	}
-	close(st.withdrawn)
-	st.withdrawn = make(chan struct{})
+	st.withdrawn.happens()
 	s.mu.Unlock()
 	var hdr *pb.ResponseHeader
 	if c != nil {
@@ -111,7 +110,7 @@ func (st *seat) settled(ctx context.Context, contest context.Context) error {
 		}
 		over := contest == nil || st.contest != contest
 		quiet := st.ctx.Err() != nil || over && (st.wantedLocked() || !st.sweeping && (st.open == 0 || st.sweeps > begin))
-		changed := st.changed
+		changed := st.changed.next()
 		st.session.mu.Unlock()
 		if quiet {
 			return nil

@@ -22,13 +22,12 @@ import (
 // The latter watch is left to the term that is won. Whether the watches are open, opening or broken, no third of a TTL passes
 // without a read.
 func (q queue) wait(ctx context.Context, c *candidacy) (_ *pb.ResponseHeader, err error) {
-	life, end := context.WithCancel(c.ctx)
 	ctx, unbind := bind(ctx, c.ctx)
 	defer unbind() // and with it close the watch of the key ahead
-	w := waiter{queue: q, candidacy: c, life: life}
+	w := waiter{queue: q, candidacy: c}
 	defer func() {
 		if err != nil || !c.keep(w.own) {
-			end()
+			w.own.close()
 		}
 	}()
 	for {
@@ -46,7 +45,6 @@ func (q queue) wait(ctx context.Context, c *candidacy) (_ *pb.ResponseHeader, er
 type waiter struct {
 	queue
 	*candidacy
-	life     context.Context // of the watch of the own key, also while it opens
 	skip     map[string]bool // stray keys
 	own      *watch          // of the own key, nil if it is not open
 	failures int
@@ -60,9 +58,9 @@ const openingGap = 20 * time.Millisecond
 // that failed.
 func (w *waiter) waitFor(ctx context.Context, a *ahead) error {
 	s := w.queue.session
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	opening := w.open(ctx, a)
+	over := make(chan struct{})
+	defer close(over)
+	opening := w.open(ctx, over, a)
 	var front *watch
 	defer func() { front.close() }()
 
@@ -139,7 +137,8 @@ type opened struct {
 
 // open opens the watch of the key ahead, and that of the own key if it is not
 // open, in the background: a silent member must not keep the waiter from reading.
-func (w *waiter) open(ctx context.Context, a *ahead) <-chan opened {
+// What opens when over is closed is closed again.
+func (w *waiter) open(ctx context.Context, over <-chan struct{}, a *ahead) <-chan opened {
 	c := make(chan opened)
 	s := w.queue.session
 	patience := s.openPatience(w.failures)
@@ -148,15 +147,16 @@ func (w *waiter) open(ctx context.Context, a *ahead) <-chan opened {
 		front, err := s.openDeletions(ctx, patience, a.key)
 		select {
 		case c <- opened{front: front, err: err}: // it is listened to while the other one opens
-		case <-ctx.Done():
+		case <-over:
+			front.close()
 			return
 		}
 		if err == nil && needOwn {
-			own, err := s.openDeletions(w.life, patience, w.candidacy.key)
+			own, err := s.openDeletions(w.candidacy.ctx, patience, w.candidacy.key)
 			select {
 			case c <- opened{own: own, err: err}:
-			case <-ctx.Done():
-				own.close() // nobody takes it any more, and it would outlive ctx
+			case <-over:
+				own.close()
 			}
 		}
 	}()

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	v3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -23,13 +24,21 @@ const streamKey = "concurrency-watch-stream"
 
 var errWatchClosed = errors.New("concurrency: watch was closed")
 
+// requireLeader is what v3.WithRequireLeader would make anew for each watch, of which
+// there can be thousands.
+var requireLeader = metadata.Pairs(rpctypes.MetadataRequireLeaderKey, rpctypes.MetadataHasLeader)
+
 // onStream returns ctx for a watch on the session's current stream, and the
 // number of that stream.
 func (s *Session) onStream(ctx context.Context) (context.Context, int) {
 	s.mu.Lock()
 	n := s.stream
 	s.mu.Unlock()
-	ctx = v3.WithRequireLeader(ctx)
+	if _, ok := metadata.FromOutgoingContext(ctx); ok {
+		ctx = v3.WithRequireLeader(ctx)
+	} else {
+		ctx = metadata.NewOutgoingContext(ctx, requireLeader)
+	}
 	if n > 0 {
 		ctx = metadata.AppendToOutgoingContext(ctx, streamKey, strconv.Itoa(n))
 	}

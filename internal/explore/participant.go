@@ -91,6 +91,9 @@ func (p *participant) run() {
 		}
 		p.log("%s: session %x", p.name, s.Lease())
 		p.sessions = append(p.sessions, s)
+		p.mu.Lock()
+		p.world.sessions[fmt.Sprintf("%x", s.Lease())] = s
+		p.mu.Unlock()
 		p.use(s)
 		if p.stop.Err() != nil {
 			return // the session stays, to see whether a ghost stays with it

@@ -19,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-da5263fb/concurrency"
 	"github.com/seed-da5263fb/concurrency/etcdtest"
 )
 
@@ -46,9 +47,10 @@ type world struct {
 	problems  []string
 	reigns    []*reign
 	campaigns []*campaign
-	uses      map[string]int       // by key: calls under way and places held
-	struck    map[int64]bool       // revisions in which an operator took keys away
-	doubtful  map[string]time.Time // by key: until when a request to delete it may be applied
+	uses      map[string]int                  // by key: calls under way and places held
+	sessions  map[string]*concurrency.Session // by the last part of their keys
+	struck    map[int64]bool                  // revisions in which an operator took keys away
+	doubtful  map[string]time.Time            // by key: until when a request to delete it may be applied
 	observers []*observed
 	unowned   map[string]time.Time // by key: since when nobody answers for it
 }
@@ -79,6 +81,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		etcd:     etcdtest.New(t, etcdtest.WithMembers(members), etcdtest.WithSeed(seed)),
 		start:    time.Now(),
 		uses:     make(map[string]int),
+		sessions: make(map[string]*concurrency.Session),
 		struck:   make(map[int64]bool),
 		doubtful: make(map[string]time.Time),
 	}
