@@ -30,6 +30,12 @@ var programs = map[string]string{
 	"gofmt": "Go", "jq": "its project", "kubectl": "Kubernetes", "psql": "PostgreSQL", "systemctl": "systemd",
 }
 
+// foreignFlags are flags of other programs that the pages name without a command.
+var foreignFlags = map[string]string{
+	"election-timeout": "etcd", "grpc-keepalive-min-time": "etcd", "initial-advertise-peer-urls": "etcdutl",
+	"initial-cluster": "etcdutl", "mark-compacted": "etcdutl", "name": "etcdutl",
+}
+
 // TestCommandsExist tries what the pages, and CI, run: that each target of make, each package, each test, and each
 // subcommand and flag is there. Which it is that each command does, the tests of each show.
 func TestCommandsExist(t *testing.T) {
@@ -122,8 +128,23 @@ func (c *commandChecker) page(p page) {
 		}
 	}
 	for _, s := range p.spans {
-		if checkedSpan.MatchString(s.text) && s.text != "make" {
+		switch {
+		case checkedSpan.MatchString(s.text) && s.text != "make":
 			c.script(p.name, s.line-1, s.text, nil)
+		case strings.HasPrefix(s.text, "--"):
+			c.flags(p.name, s)
+		}
+	}
+}
+
+// flags checks flags that stand for themselves: they are elect's or chaos', or named in foreignFlags.
+func (c *commandChecker) flags(name string, s span) {
+	elect, _ := c.goFiles(".", "./cmd/elect")
+	chaos, _ := c.goFiles(".", "./chaos/cmd/chaos")
+	for _, m := range regexp.MustCompile(`--([a-z][a-z-]*)`).FindAllStringSubmatch(s.text, -1) {
+		c.checked++
+		if _, ok := foreignFlags[m[1]]; !ok && !defines(append(elect, chaos...), m[1]) {
+			c.problems = append(c.problems, fmt.Sprintf("%s:%d: neither elect nor chaos has a flag --%s", name, s.line, m[1]))
 		}
 	}
 }
@@ -255,14 +276,19 @@ func (c *commandChecker) goCommand(dir string, args []string, problem func(strin
 		}
 	}
 	for _, flag := range unknown {
-		defines := regexp.MustCompile(`\b\w+\.\w+\((?:&?[\w.]+, )?"` + regexp.QuoteMeta(flag) + `", `)
-		if !slices.ContainsFunc(code, defines.MatchString) {
+		if !defines(code, flag) {
 			problem("there is no flag -%s", flag)
 		}
 	}
 	if run != "" {
 		c.run(run, code, problem)
 	}
+}
+
+// defines reports whether one of the files defines a flag.
+func defines(code []string, flag string) bool {
+	re := regexp.MustCompile(`\.\w+\((?:&?[\w.]+, )?"` + regexp.QuoteMeta(flag) + `", `)
+	return slices.ContainsFunc(code, re.MatchString)
 }
 
 // goFiles returns the texts of the Go files of the packages that arg stands for in dir, or that they are not this
@@ -354,7 +380,7 @@ func TestCommandChecker(t *testing.T) {
 	fsys := fstest.MapFS{
 		"main_test.go":      {Data: []byte("package p\n\nfunc TestA(t *testing.T) {}\n\nvar u = flag.Bool(\"update\", false, \"\")\n")},
 		"tool/main.go":      {Data: []byte("package main\n\nfunc f() { flag.StringVar(&cfg.out, \"out\", \"\", \"\") }\n")},
-		"cmd/elect/main.go": {Data: []byte("package main\n")},
+		"cmd/elect/main.go": {Data: []byte("package main\n\nfunc f() { flags.BoolVar(&cfg.bar, \"bar\", false, \"\") }\n")},
 		"docs/a.md":         {Data: []byte("")},
 	}
 	makefile := "N ?= 1\ntest: ## all\n\tgo test\n"
@@ -410,6 +436,11 @@ func TestCommandChecker(t *testing.T) {
 			}
 		})
 	}
+	t.Run("AFlagByItself", func(t *testing.T) {
+		c := newCommandChecker(fsys, makefile, help)
+		c.page(parsePage("a.md", "Try `--bar`, `--gone`, and `--name` of etcdutl.\n"))
+		require.Equal(t, []string{"a.md:1: neither elect nor chaos has a flag --gone"}, c.problems)
+	})
 	t.Run("OutputOfAConsoleIsNoCommand", func(t *testing.T) {
 		c := newCommandChecker(fsys, makefile, help)
 		c.page(parsePage("a.md", "```console\n$ make gone\nmake more\n```\n"))
