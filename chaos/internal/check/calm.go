@@ -11,7 +11,6 @@ import (
 	"github.com/seed-da5263fb/concurrency/chaos/internal/fault"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/history"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/journal"
-	"github.com/seed-da5263fb/concurrency/chaos/internal/lane"
 )
 
 // A CalmReport is what the calms after the storms showed.
@@ -50,16 +49,14 @@ const slip = time.Second
 
 // ghosts returns the keys in a lane's queue that nobody answers for at a time.
 func (r *Record) ghosts(in string, at time.Duration) []string {
-	table := make(map[string]history.Change)
+	queues := make(history.Queues)
 	for _, c := range r.Changes {
-		if name, lease, ok := lane.Of(c.Key); ok && name == in && c.At <= at {
-			if delete(table, c.Key); !c.Deleted && lease == c.Lease {
-				table[c.Key] = c
-			}
+		if c.At <= at {
+			queues.Follow(c)
 		}
 	}
 	var ghosts []string
-	for _, c := range table {
+	for _, c := range queues[in] {
 		if who := r.owner(in, c.Lease, at); who != "" {
 			ghosts = append(ghosts, fmt.Sprintf("at %v nobody answers for %s of revision %d: %s", at, c.Key, c.CreateRev, who))
 		}

@@ -119,26 +119,30 @@ func (o observer) check(begin time.Duration, events []journal.Event, cutOff bool
 }
 
 // find returns the index of what was seen, -1 if it is not in the history after
-// what was seen before. One vacancy looks like another: it is the first one that
-// can be.
+// what was seen before. One vacancy looks like another: it is the one that leaves
+// the least to explain, and of several the first.
 func (o observer) find(next int, ev journal.Event) int {
-	first := -1
+	best, worst := -1, 0
 	for at := max(next, 0); at < len(o.leaders); at++ {
 		l := o.leaders[at]
 		if l.Key != ev.Key || l.Key != "" && (l.Mod != ev.ModRev || l.Value != ev.Value || l.Create != ev.Rev) {
 			continue
 		}
-		if l.Key != "" || next < 0 || next == at {
+		if l.Key != "" || next < 0 {
 			return at
 		}
-		if _, passed := o.compacted(next, at); passed {
-			return at
+		unexplained := at - next
+		if gone, passed := o.compacted(next, at); passed {
+			unexplained -= gone
 		}
-		if first < 0 {
-			first = at
+		if best < 0 || unexplained < worst {
+			best, worst = at, unexplained
+		}
+		if unexplained == 0 {
+			break
 		}
 	}
-	return first
+	return best
 }
 
 // missed accounts for the changes from index from on that were not seen before

@@ -80,6 +80,11 @@ func TestObservers(t *testing.T) {
 		r := Record{Events: sees(5, 0, 1, 3, 4)}
 		require.Empty(t, r.Observers(name, led, false).Wrong)
 	})
+	t.Run("TakesAVacancyForTheOneThatACompactionExplains", func(t *testing.T) {
+		leaders := []history.Leader{led[0], led[1], led[2], {Rev: 33, At: 33, Key: "x", Create: 33, Mod: 33}, {Rev: 36, At: 36}, led[3]}
+		r := Record{Events: sees(5, 0, 2, 3), Faults: append(compaction(15), compaction(37)...)}
+		require.Equal(t, ObserverReport{Observers: 1, Saw: 3, Compacted: 3}, r.Observers(name, leaders, true))
+	})
 	t.Run("JudgesEachLifeByItself", func(t *testing.T) {
 		second := sees(45, 3)
 		for i := range second {

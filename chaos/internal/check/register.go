@@ -4,6 +4,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -111,7 +112,7 @@ func (r *Record) accesses(name string) (RegisterReport, []porcupine.Operation) {
 	}
 	for _, gap := range r.Gaps {
 		if gap.Prefix == lane.RegisterPrefix {
-			report.Problems = append(report.Problems, fmt.Sprintf("revisions %v to %v of the registers were compacted before they were recorded", gap.From, gap.To))
+			report.Problems = append(report.Problems, fmt.Sprintf("revisions %d to %d of the registers were compacted before they were recorded", gap.From, gap.To))
 		}
 	}
 	var ops []porcupine.Operation
@@ -150,6 +151,6 @@ func (r *Record) accesses(name string) (RegisterReport, []porcupine.Operation) {
 		}
 		ops = append(ops, porcupine.Operation{ClientId: call.Worker, Input: a, Call: int64(call.At), Return: int64(end)})
 	}
-	slices.SortStableFunc(ops, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
+	slices.SortStableFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	return report, ops
 }

@@ -29,8 +29,13 @@ type Term struct {
 	False        bool   // in etcd's history it never was
 }
 
+// LeftOut reports whether the worker could not know in time that its term was over:
+// because it did not run, or because the term was ended in etcd, where both sides
+// hear of it at the same moment. Only the fence helps then.
+func (t Term) LeftOut() bool { return t.Paused || t.Struck || t.Early }
+
 // Terms returns the terms of a lane, in the order of their revisions.
-func (r *Record) Terms(lane string, leaders []history.Leader) []Term {
+func (r *Record) Terms(in string, leaders []history.Leader) []Term {
 	type place struct {
 		key string
 		rev int64
@@ -49,7 +54,7 @@ func (r *Record) Terms(lane string, leaders []history.Leader) []Term {
 		}
 	}
 	var terms []Term
-	events := r.in(lane)
+	events := r.in(in)
 	for i, ev := range events {
 		if ev.Kind != journal.Elected {
 			continue
@@ -108,8 +113,8 @@ func (r *Record) early(t Term, end history.Change) bool {
 // the next.
 type SlackReport struct {
 	Handovers int `json:"handovers"` // that were judged
-	LeftOut   int `json:"leftOut"`   // because the worker was paused, its key was struck, or etcd ended its lease early
-	Early     int `json:"early"`     // of those: ended early
+	LeftOut   int `json:"leftOut"`
+	Early     int `json:"early"` // of those left out
 	// The smallest time from when a leader knew that it was over, to when the next
 	// knew that it leads: where the leader had lost its lease or could no longer
 	// trust it, and where it resigned.
@@ -120,16 +125,13 @@ type SlackReport struct {
 	Overlaps     []string      `json:"overlaps,omitempty"`
 	Worst        time.Duration `json:"worst"` // the longest overlap
 	False        []string      `json:"false,omitempty"`
-	// Taken: terms that ended because etcd had deleted the key, which no fault, pause
-	// or known mistake explains: the worker could have trusted its lease for longer
-	// than etcd did.
+	// Taken: terms that ended because etcd had deleted the key, which are not left out:
+	// the worker could have trusted its lease for longer than etcd did.
 	Taken []string `json:"taken,omitempty"`
 }
 
 // Slack looks for two workers that believed themselves leaders at a time, by the
-// machine's clock. Left out are terms in which the worker was paused, which
-// only the fence can stop, and terms that a fault or etcd's own mistake ended in
-// etcd, where both sides hear of it at the same moment.
+// machine's clock, among the terms that are not left out.
 func Slack(terms []Term) SlackReport {
 	var report SlackReport
 	var before *Term // of those judged, the one that ended last
@@ -161,10 +163,10 @@ func Slack(terms []Term) SlackReport {
 		if t.Early {
 			report.Early++
 		}
-		if !t.Paused && !t.Struck && !t.Early && strings.Contains(t.Why, "deleted") {
+		if !t.LeftOut() && strings.Contains(t.Why, "deleted") {
 			report.Taken = append(report.Taken, fmt.Sprintf("worker %d led with %s of revision %d until %v, when etcd had taken the key (%s)", t.Worker, t.Key, t.Rev, t.To, t.Why))
 		}
-		if t.Paused || t.Struck || t.Early {
+		if t.LeftOut() {
 			report.LeftOut++
 			continue
 		}

@@ -4,6 +4,7 @@
 package fault
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -74,7 +75,7 @@ func Plan(c Config) []Storm {
 		for _, sl := range c.slots() {
 			s.Faults = append(s.Faults, c.draw(r, sl, s.For)...)
 		}
-		slices.SortStableFunc(s.Faults, func(a, b Fault) int { return int(a.At - b.At) })
+		slices.SortStableFunc(s.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 		storms = append(storms, s)
 	}
 	return storms

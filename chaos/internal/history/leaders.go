@@ -4,10 +4,9 @@
 package history
 
 import (
+	"cmp"
 	"slices"
 	"time"
-
-	"github.com/seed-da5263fb/concurrency/chaos/internal/lane"
 )
 
 // A Leader is who leads a lane from a revision on, or a new value of the same
@@ -24,31 +23,22 @@ type Leader struct {
 // Leaders derives from the changes who led each lane.
 func Leaders(changes []Change) map[string][]Leader {
 	changes = slices.Clone(changes)
-	slices.SortStableFunc(changes, func(a, b Change) int { return int(a.Rev - b.Rev) })
+	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.Rev, b.Rev) })
 	leaders := make(map[string][]Leader)
-	tables := make(map[string]map[string]Change)
+	queues := make(Queues)
 	for i := 0; i < len(changes); {
 		rev, at := changes[i].Rev, changes[i].At
 		touched := make(map[string]bool)
 		// A transaction may change several keys, and only after all of them is it the
 		// truth who leads.
 		for ; i < len(changes) && changes[i].Rev == rev; i++ {
-			c := changes[i]
-			name, lease, ok := lane.Of(c.Key)
-			if !ok {
-				continue
-			}
-			touched[name] = true
-			if tables[name] == nil {
-				tables[name] = make(map[string]Change)
-			}
-			if delete(tables[name], c.Key); !c.Deleted && lease == c.Lease {
-				tables[name][c.Key] = c
+			if name, ok := queues.Follow(changes[i]); ok {
+				touched[name] = true
 			}
 		}
 		for name := range touched {
 			now := Leader{Rev: rev, At: at}
-			if c, ok := First(tables[name]); ok {
+			if c, ok := queues[name].First(); ok {
 				now.Key, now.Create, now.Mod, now.Value = c.Key, c.CreateRev, c.Rev, c.Value
 			}
 			last := Leader{}
@@ -61,14 +51,4 @@ func Leaders(changes []Change) map[string][]Leader {
 		}
 	}
 	return leaders
-}
-
-// First returns the candidate that leads.
-func First(table map[string]Change) (first Change, ok bool) {
-	for _, c := range table {
-		if !ok || c.CreateRev < first.CreateRev {
-			first, ok = c, true
-		}
-	}
-	return first, ok
 }

@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,11 +48,14 @@ type Recorder struct {
 	changes []Change
 	rev     map[string]int64 // by prefix: up to where it is known
 	gaps    []Gap
-	first   map[string]map[string]Change // by lane and key: the candidates of now
+	queues  Queues // of now
 }
 
 // A Gap is a part of the history that was compacted before it could be read.
-type Gap struct{ Prefix, From, To any }
+type Gap struct {
+	Prefix   string
+	From, To int64
+}
 
 // Start records from revision 1 on, from the members at the given addresses.
 func Start(addrs []string) (*Recorder, error) {
@@ -58,7 +63,7 @@ func Start(addrs []string) (*Recorder, error) {
 	r := &Recorder{
 		cancel: cancel,
 		rev:    map[string]int64{lane.QueuePrefix: 0, lane.RegisterPrefix: 0},
-		first:  make(map[string]map[string]Change),
+		queues: make(Queues),
 	}
 	for _, addr := range addrs {
 		client, err := clientv3.New(clientv3.Config{Endpoints: []string{addr}, Logger: zap.NewNop()})
@@ -134,14 +139,7 @@ func (r *Recorder) take(prefix string, term uint64, events []*clientv3.Event) {
 		}
 		r.changes = append(r.changes, c)
 		r.rev[prefix] = c.Rev
-		if name, lease, ok := lane.Of(c.Key); ok {
-			if r.first[name] == nil {
-				r.first[name] = make(map[string]Change)
-			}
-			if delete(r.first[name], c.Key); !c.Deleted && lease == c.Lease {
-				r.first[name][c.Key] = c
-			}
-		}
+		r.queues.Follow(c)
 	}
 }
 
@@ -156,16 +154,12 @@ func (r *Recorder) Rev() int64 {
 func (r *Recorder) Candidates(name string) []Change {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []Change
-	for _, c := range r.first[name] {
-		all = append(all, c)
-	}
-	return all
+	return slices.Collect(maps.Values(r.queues[name]))
 }
 
 // Changes returns what was recorded, and what could not be.
 func (r *Recorder) Changes() ([]Change, []Gap) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]Change(nil), r.changes...), append([]Gap(nil), r.gaps...)
+	return slices.Clone(r.changes), slices.Clone(r.gaps)
 }

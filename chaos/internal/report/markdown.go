@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-da5263fb/concurrency/chaos/internal/check"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/fault"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/lane"
 )
@@ -83,36 +84,21 @@ var rows = []row{
 	{"calls that failed", func(l Lane) any { return l.Hangs.Failed }},
 	{"longest return after the context's end", func(l Lane) any { return duration(l.Hangs.Latest) }},
 	{"**hung** calls", func(l Lane) any { return len(l.Hangs.Hung) }},
-	{"observers", func(l Lane) any {
+	{"observers", observed(func(o *check.ObserverReport) int { return o.Observers })},
+	{"leaders and values that they saw", observed(func(o *check.ObserverReport) int { return o.Saw })},
+	{"**missed**", observed(func(o *check.ObserverReport) int { return o.Missed })},
+	{"compacted before they could see them", observed(func(o *check.ObserverReport) int { return o.Compacted })},
+	{"passed over after a compaction before them", observed(func(o *check.ObserverReport) int { return o.Passed })},
+}
+
+// observed returns a figure of the lanes that have observers.
+func observed(of func(*check.ObserverReport) int) func(Lane) any {
+	return func(l Lane) any {
 		if l.Observers == nil {
 			return nil
 		}
-		return l.Observers.Observers
-	}},
-	{"leaders and values that they saw", func(l Lane) any {
-		if l.Observers == nil {
-			return nil
-		}
-		return l.Observers.Saw
-	}},
-	{"**missed**", func(l Lane) any {
-		if l.Observers == nil {
-			return nil
-		}
-		return l.Observers.Missed
-	}},
-	{"compacted before they could see them", func(l Lane) any {
-		if l.Observers == nil {
-			return nil
-		}
-		return l.Observers.Compacted
-	}},
-	{"passed over after a compaction before them", func(l Lane) any {
-		if l.Observers == nil {
-			return nil
-		}
-		return l.Observers.Passed
-	}},
+		return of(l.Observers)
+	}
 }
 
 func yesNo(yes bool) string {

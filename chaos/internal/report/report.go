@@ -108,7 +108,7 @@ func (r *Report) Judge(record check.Record) {
 	}
 	var gaps []string
 	for _, g := range record.Gaps {
-		gaps = append(gaps, fmt.Sprintf("%v from revision %v to %v was compacted before it was recorded, and is not compared", g.Prefix, g.From, g.To))
+		gaps = append(gaps, fmt.Sprintf("%s from revision %d to %d was compacted before it was recorded, and is not compared", g.Prefix, g.From, g.To))
 	}
 	r.add("the history is whole", "", true, gaps)
 }

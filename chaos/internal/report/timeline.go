@@ -61,7 +61,7 @@ func (r *Report) Timeline() string {
 				stroke = ` stroke="#cc0000" stroke-width="2"`
 			}
 			opacity := 1.0
-			if t.Paused || t.Struck || t.Early {
+			if t.LeftOut() {
 				opacity = 0.4
 			}
 			fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s" fill-opacity="%.1f"%s><title>%s</title></rect>`+"\n",
@@ -92,7 +92,7 @@ func (r *Report) Timeline() string {
 // overlaps reports whether a later term had begun before t ended. Terms that are
 // left out by Slack are not marked.
 func overlaps(t check.Term, terms []check.Term) bool {
-	if t.Paused || t.Struck || t.Early {
+	if t.LeftOut() {
 		return false
 	}
 	for _, o := range terms {

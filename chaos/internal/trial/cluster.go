@@ -161,7 +161,7 @@ func (c *cluster) ready(ctx context.Context, i int) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("member m%d did not serve within %v: %w", i, startWithin, errors.Join(err, c.err()))
 		}
-		sleep(ctx, 50*time.Millisecond)
+		proc.Sleep(ctx, 50*time.Millisecond)
 	}
 }
 
@@ -238,13 +238,4 @@ func (c *cluster) stop() {
 		}
 	}
 	stopping.Wait()
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/seed-da5263fb/concurrency/chaos/internal/check"
@@ -89,8 +90,12 @@ func (c *crew) start(i int) error {
 		defer c.mu.Unlock()
 		life.Killed = c.dead[i]
 		c.past = append(c.past, life)
-		if !c.dead[i] && !closed(idle) {
-			c.failed = errors.Join(c.failed, fmt.Errorf("worker w%d ended by itself", i))
+		select {
+		case <-idle: // it was asked to end
+		default:
+			if !c.dead[i] {
+				c.failed = errors.Join(c.failed, fmt.Errorf("worker w%d ended by itself", i))
+			}
 		}
 	})
 	return nil
@@ -187,14 +192,5 @@ func (c *crew) stop() {
 func (c *crew) journal() ([]journal.Event, []check.Life) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]journal.Event(nil), c.events...), append([]check.Life(nil), c.past...)
-}
-
-func closed(done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	default:
-		return false
-	}
+	return slices.Clone(c.events), slices.Clone(c.past)
 }

@@ -58,15 +58,13 @@ type Config struct {
 const Shortest = 15 * time.Second
 
 // Plan returns what goes wrong when.
-func (c Config) Plan() []fault.Storm {
+func (c Config) Plan() []fault.Storm { return fault.Plan(c.faults()) }
+
+func (c Config) faults() fault.Config {
 	var lanes []string
 	for _, l := range lane.All() {
 		lanes = append(lanes, l.String())
 	}
-	return fault.Plan(c.faults(lanes))
-}
-
-func (c Config) faults(lanes []string) fault.Config {
 	return fault.Config{
 		Seed: c.Seed, Kinds: c.Faults, Duration: c.Duration, TTL: ttl * time.Second,
 		Members: members, Workers: workers, Lanes: lanes,
@@ -160,14 +158,13 @@ func (t *trial) run(ctx context.Context) *report.Report {
 
 // storms goes through the plan.
 func (t *trial) storms(ctx context.Context, plan []fault.Storm) error {
-	config := t.faults(nil)
 	for i, s := range plan {
 		t.injector.storm(ctx, i+1, s)
 		if err := t.broken(ctx); err != nil {
 			return err
 		}
 		calm := check.Calm{From: proc.Now()}
-		sleep(ctx, config.Calm())
+		proc.Sleep(ctx, t.faults().Calm())
 		calm.Until = proc.Now()
 		if err := t.broken(ctx); err != nil {
 			return err
@@ -221,7 +218,7 @@ func (t *trial) wind(ctx context.Context) error {
 		if len(t.record.Left) == 0 || time.Now().After(gone) {
 			break
 		}
-		sleep(ctx, 200*time.Millisecond)
+		proc.Sleep(ctx, 200*time.Millisecond)
 	}
 	t.record.Sets = make(map[string][]string)
 	for _, l := range lane.All() {
@@ -235,7 +232,7 @@ func (t *trial) wind(ctx context.Context) error {
 	}
 	// Observers, and the recorder, hear of the last changes in a moment.
 	for until := time.Now().Add(catchUpWithin); time.Now().Before(until) && !t.caughtUp(); {
-		sleep(ctx, 200*time.Millisecond)
+		proc.Sleep(ctx, 200*time.Millisecond)
 	}
 	return t.broken(ctx)
 }

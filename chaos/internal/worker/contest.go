@@ -33,7 +33,7 @@ func (c *contest) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		s, err := newSession(c.lane.Package, c.clients[c.lane.Package], c.TTL)
 		if err != nil {
-			pause(ctx, c.between(200, 500))
+			proc.Sleep(ctx, c.between(200, 500))
 			continue
 		}
 		c.session = s
@@ -57,9 +57,9 @@ func (c *contest) turn(ctx context.Context) bool {
 	if err != nil {
 		c.tell(journal.Event{Kind: journal.Idle, Note: err.Error(), Late: late()})
 		if c.rand.IntN(3) == 0 {
-			pause(ctx, c.between(1000, 3000)) // long enough to see whether a key was left behind
+			proc.Sleep(ctx, c.between(1000, 3000)) // long enough to see whether a key was left behind
 		} else {
-			pause(ctx, c.between(100, 300))
+			proc.Sleep(ctx, c.between(100, 300))
 		}
 		return true
 	}
@@ -98,7 +98,7 @@ func (c *contest) turn(ctx context.Context) bool {
 		return false
 	}
 	c.tell(journal.Event{Kind: journal.Idle, Late: late()})
-	pause(ctx, c.between(50, 400))
+	proc.Sleep(ctx, c.between(50, 400))
 	return true
 }
 
@@ -132,7 +132,7 @@ func (c *contest) lead(ctx context.Context, e contender, r reign) (certain bool)
 		case journal.Refused:
 			return true
 		}
-		pause(ctx, c.between(5, 40))
+		proc.Sleep(ctx, c.between(5, 40))
 	}
 	return true
 }

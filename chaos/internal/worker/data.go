@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-da5263fb/concurrency/chaos/internal/journal"
+	"github.com/seed-da5263fb/concurrency/chaos/internal/proc"
 )
 
 // partSize is how many elements of a set are kept under one key.
@@ -37,7 +38,7 @@ func (c *contest) add(ctx context.Context, r reign) string {
 				key, elements = fmt.Sprintf("%s%06d", c.lane.Set(), part+1), nil
 			}
 		}
-		pause(ctx, c.between(20, 150))
+		proc.Sleep(ctx, c.between(20, 150))
 		return c.commit(r, clientv3.OpPut(key, strings.Join(append(elements, element), " "))), element
 	})
 }
@@ -52,7 +53,7 @@ func (c *contest) write(r reign) string {
 
 // read reads the register.
 func (c *contest) read(r reign) string {
-	result := c.operate(journal.Read, "", r, func(ctx context.Context) (string, string) {
+	return c.operate(journal.Read, "", r, func(ctx context.Context) (string, string) {
 		txn := c.clients[c.lane.Package].Txn(ctx)
 		if c.lane.Fenced {
 			txn = txn.If(r.fence)
@@ -69,7 +70,6 @@ func (c *contest) read(r reign) string {
 		}
 		return journal.OK, ""
 	})
-	return result
 }
 
 // operate tells when an operation begins and how it ends.

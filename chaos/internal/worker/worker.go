@@ -126,7 +126,7 @@ func (w *worker) observe(ctx context.Context, l lane.Lane) {
 	for ctx.Err() == nil {
 		s, err := newSession(l.Package, w.clients[l.Package], w.TTL)
 		if err != nil {
-			pause(ctx, 500*time.Millisecond)
+			proc.Sleep(ctx, 500*time.Millisecond)
 			continue
 		}
 		w.Write(journal.Event{Kind: journal.Observing, Lane: l.String()})
@@ -166,13 +166,3 @@ type observable interface {
 // ByLeaders reports whether a lane's observers use Leaders, which tells vacancies,
 // and not Observe.
 func ByLeaders(l lane.Lane) bool { return l.Package == lane.This && l.Fenced }
-
-// pause waits, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
