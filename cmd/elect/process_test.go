@@ -137,7 +137,11 @@ func electAs(t *testing.T, attr *syscall.SysProcAttr, env []string, stdin *os.Fi
 		_ = p.cmd.Process.Signal(syscall.SIGCONT)
 		_ = p.cmd.Process.Kill()
 		<-p.ended
-		<-p.silent // the guard ends the rest
+		select {
+		case <-p.silent: // the guard ends the rest
+		case <-time.After(bound):
+			t.Error("an actor lives on")
+		}
 		if t.Failed() {
 			t.Logf("elect %s\nstderr: %s", strings.Join(args, " "), p.stderr)
 		}

@@ -180,9 +180,8 @@ func (c *Child) send(o order) {
 	_, _ = c.orders.Write(append(line, '\n'))
 }
 
-// watchLocked sees to it that the command ends also when the guard does nothing: this
-// program kills its group, and then the guard, upon which the kernel kills the
-// command.
+// watchLocked sees to it that the command ends also when the guard does nothing: see
+// overdue.
 func (c *Child) watchLocked() {
 	when := c.keep
 	if !c.limit.IsZero() && (when.IsZero() || c.limit.Before(when)) {
@@ -196,13 +195,25 @@ func (c *Child) watchLocked() {
 	c.late.Reset(wait)
 }
 
+// overdue does the work of a guard that is stopped or starved. Only when nothing is
+// left below the guard does it kill the guard itself: what has left the process group
+// would get out from under it.
 func (c *Child) overdue() {
-	select {
-	case <-c.done:
-		return
-	default:
+	for wait := again; ; wait = min(2*wait, time.Second) {
+		select {
+		case <-c.done:
+			return
+		default:
+		}
+		if !killBelow(c.guard.Process.Pid, c.pid) {
+			break
+		}
+		select {
+		case <-c.done:
+			return
+		case <-time.After(wait):
+		}
 	}
-	_ = syscall.Kill(-c.pid, syscall.SIGKILL)
 	select {
 	case <-c.done:
 	case <-time.After(c.slack):

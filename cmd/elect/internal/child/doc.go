@@ -18,7 +18,8 @@
 // On Linux the guard is the reaper of all that descends from the command, also of
 // what has left the process group or the session: nothing that it starts
 // gets out from under the guard, and [Child.Done] closes when nothing is left of it. If
-// the guard is killed, the kernel kills the command itself, and this program its
+// the guard is stopped or starved, this program ends all that is below it. If the
+// guard is killed, the kernel kills the command itself, and this program its
 // process group; only what had left the group lives on. Elsewhere the process group
 // is all that is reached: what has left it lives on.
 //

@@ -45,7 +45,7 @@ func (g *guard) anythingLeft() bool { return false }
 // group's number may belong to somebody else after its end.
 func (g *guard) signalGroup(sig syscall.Signal) {
 	if g.reaped {
-		for _, p := range descendants() {
+		for _, p := range descendants(os.Getpid()) {
 			if p.group == g.pid {
 				_ = syscall.Kill(p.pid, sig)
 			}
@@ -59,19 +59,41 @@ func (g *guard) signalGroup(sig syscall.Signal) {
 // its members can fork in between, and to the others one by one.
 func (g *guard) signalAll(sig syscall.Signal) {
 	g.signalGroup(sig)
-	for _, p := range descendants() {
+	for _, p := range descendants(os.Getpid()) {
 		if p.group != g.pid {
 			_ = syscall.Kill(p.pid, sig)
 		}
 	}
 }
 
-type process struct{ pid, parent, group int }
+// killBelow sends SIGKILL to all descendants of a guard, as signalAll does, and
+// reports whether there were any that had not ended.
+func killBelow(guard, group int) bool {
+	alive, grouped := false, false
+	for _, p := range descendants(guard) {
+		switch {
+		case p.ended:
+			continue
+		case p.group != group:
+			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		case !grouped:
+			_ = syscall.Kill(-group, syscall.SIGKILL)
+			grouped = true
+		}
+		alive = true
+	}
+	return alive
+}
 
-// descendants returns this process's children, their children, and so on. None of
-// them is gone by the time that it is sent a signal, or at least not reaped, unless
-// its parent is another process than this one.
-func descendants() []process {
+type process struct {
+	pid, parent, group int
+	ended              bool // and not reaped yet
+}
+
+// descendants returns a process's children, their children, and so on. None of them
+// is gone by the time that it is sent a signal, or at least not reaped, unless its
+// parent is another process than this one.
+func descendants(of int) []process {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -93,9 +115,10 @@ func descendants() []process {
 		}
 		parent, _ := strconv.Atoi(string(fields[1]))
 		group, _ := strconv.Atoi(string(fields[2]))
-		children[parent] = append(children[parent], process{pid, parent, group})
+		ended := fields[0][0] == 'Z' || fields[0][0] == 'X'
+		children[parent] = append(children[parent], process{pid, parent, group, ended})
 	}
-	all := children[os.Getpid()]
+	all := children[of]
 	for i := 0; i < len(all); i++ {
 		all = append(all, children[all[i].pid]...)
 	}

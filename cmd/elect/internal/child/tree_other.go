@@ -30,5 +30,9 @@ func (g *guard) anythingLeft() bool {
 
 func (g *guard) signalGroup(sig syscall.Signal) { _ = syscall.Kill(-g.pid, sig) }
 
+// killBelow sends SIGKILL to the command's process group, and reports whether there
+// was one.
+func killBelow(_, group int) bool { return syscall.Kill(-group, syscall.SIGKILL) == nil }
+
 // signalAll reaches no further than the process group.
 func (g *guard) signalAll(sig syscall.Signal) { g.signalGroup(sig) }
