@@ -23,8 +23,8 @@ const (
 
 // What the bounds are made of.
 const (
-	// busy is for two requests and a watch event on a machine that has other
-	// things to do. Alone they take a few milliseconds.
+	// busy is for two requests and a watch event, or a timer, on a machine that has
+	// other things to do. Alone they take a few milliseconds.
 	busy = 500 * time.Millisecond
 	// scan is how often a server looks for leases that have run out.
 	scan = 500 * time.Millisecond
@@ -69,7 +69,7 @@ func (c cause) vacancy(ttl time.Duration) (time.Duration, string) {
 func (c cause) lingering(ttl time.Duration) time.Duration {
 	switch c {
 	case crashed, cutOff:
-		return ttl
+		return ttl + busy
 	}
 	return busy
 }

@@ -22,7 +22,7 @@ func table(hs []handover, ttl time.Duration) string {
 	}
 	_ = w.Flush() // to a strings.Builder
 	b.WriteString("\nold term over: from the removal until the old leader's Term was done; bound: " +
-		fmt.Sprintf("the TTL, %v, if it was silent, else %v\n", ttl, busy))
+		fmt.Sprintf("%v, and the TTL of %v before that if it was silent\n", busy, ttl))
 	b.WriteString("nobody led: from then, for a crash from the crash itself, until the next Campaign returned\n")
 	b.WriteString("slack: from the end of the old Term until the next Campaign returned\n")
 	for _, c := range []cause{resigned, deleted, crashed, cutOff} {

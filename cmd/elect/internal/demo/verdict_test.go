@@ -82,8 +82,8 @@ func TestJudge(t *testing.T) {
 			"handover from cleo to dan (crashed): nobody led for 4.50s, and the bound is 4.5s",
 		},
 		"TheOldTermLastedTooLong": {
-			func(h *history) { h.reigns[3].to = 20001 * ms },
-			"handover from dan to eve (cut off): the old term lasted 3.00s longer, and the bound is 3s",
+			func(h *history) { h.reigns[3].to = 20501 * ms },
+			"handover from dan to eve (cut off): the old term lasted 3.50s longer, and the bound is 3.5s",
 		},
 		"ALeaderFellByItself": {
 			func(h *history) { h.removals = h.removals[1:] },
