@@ -50,6 +50,9 @@ func (r *Runner) newCandidacyLocked(ctx context.Context) *candidacy {
 // end ends the candidacy; the first end counts.
 func (c *candidacy) end(why *EndError) { c.stop(why) }
 
+// ended returns why the candidacy has ended. Nothing but end ends its context.
+func (c *candidacy) ended() *EndError { return context.Cause(c.ctx).(*EndError) }
+
 // run makes a session, campaigns, leads, and gives the lease up.
 func (c *candidacy) run(fn Func) (res result) {
 	defer c.free()
@@ -99,7 +102,7 @@ func (c *candidacy) without(err error) result {
 
 // leave takes note that the lease is given up.
 func (c *candidacy) leave() {
-	c.stop(&EndError{Reason: SessionOver}) // releases the context; a term has ended by now
+	c.end(&EndError{Reason: SessionOver}) // releases the context; a term has ended by now
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.current = nil
@@ -146,16 +149,20 @@ func (c *candidacy) newSession() (*concurrency.Session, func(*concurrency.Electi
 		if session.Err() == nil {
 			_ = election.Resign(ctx) // Close has the last word
 		}
-		if err := session.Close(); err != nil {
-			c.log.Warn("leader: the lease could not be revoked, and ends by itself", "lease", fmt.Sprintf("%x", session.Lease()), "err", err)
-		}
+		c.revoked(session, session.Close())
 	}, nil
 }
 
 func (c *candidacy) revoke(session *concurrency.Session) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.cfg.Margin)
 	defer cancel()
-	if _, err := c.cfg.Client.Revoke(ctx, session.Lease()); err != nil {
+	_, err := c.cfg.Client.Revoke(ctx, session.Lease())
+	c.revoked(session, err)
+}
+
+// revoked tells if a lease could not be revoked.
+func (c *candidacy) revoked(session *concurrency.Session, err error) {
+	if err != nil {
 		c.log.Warn("leader: the lease could not be revoked, and ends by itself", "lease", fmt.Sprintf("%x", session.Lease()), "err", err)
 	}
 }

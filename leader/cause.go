@@ -4,7 +4,6 @@
 package leader
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -83,15 +82,6 @@ func (e *EndError) Error() string {
 // Unwrap returns Err.
 func (e *EndError) Unwrap() error { return e.Err }
 
-// endOf returns why ctx, which a candidacy's end has ended, did so.
-func endOf(ctx context.Context) *EndError {
-	var end *EndError
-	if !errors.As(context.Cause(ctx), &end) {
-		panic(fmt.Sprintf("bug: a candidacy ended by %v", context.Cause(ctx)))
-	}
-	return end
-}
-
 // termOver says why a term ended that was not ended by its Runner.
 func termOver(err error) *EndError {
 	switch {
@@ -99,7 +89,8 @@ func termOver(err error) *EndError {
 		// A renewal may hear that the lease is gone before the watch of the key does.
 		return &EndError{KeyDeleted, err}
 	case errors.Is(err, concurrency.ErrSessionExpired):
-		// The guard is late, in a process that was paused: the lease has expired.
+		// The guard is late, in a process that was paused: the lease has expired. In
+		// virtual time, in which the tests run, its timer always comes first.
 		return &EndError{LeaseAtRisk, err}
 	default:
 		return &EndError{SessionOver, err}

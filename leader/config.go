@@ -52,8 +52,8 @@ type Config struct {
 
 	// Backoff says how long to wait after a candidacy that failed. It is used by
 	// this Runner alone, and is reset by a term, and by a candidacy that lasted for a
-	// TTL. When it says [backoff.Stop], Run returns the error. The default goes from
-	// 100 ms, with chance, to 5 s, and never stops.
+	// TTL. When it says [backoff.Stop], Run returns the error. The default doubles from
+	// 100 ms to 5 s, with up to half more or less by chance, and never stops.
 	Backoff backoff.BackOff
 
 	// Logger is told of terms, leaders, failures and overruns. The default is
@@ -79,28 +79,32 @@ type Config struct {
 	MinTerm time.Duration
 
 	// ObserveOnly makes a Runner that is no candidate: it sees who leads, and
-	// reports it. Nothing changes that; see Pause for staying out for a while. (It is
-	// the opposite of a Candidate option, so that the zero value is a candidate.)
+	// reports it. Nothing changes that; see Pause for staying out for a while.
 	ObserveOnly bool
 
 	// HealthCheck tells whether this process is fit to lead: nil if it is. Until
 	// the check has passed HealthyAfter times in a row the Runner is no candidate, and
 	// when it has failed UnhealthyAfter times in a row the Runner steps down, or
 	// leaves the queue. A check has to return when its context ends, which it does
-	// after HealthInterval; one that does not return counts as failing.
+	// after HealthInterval; one that has not returned soon after counts as failing.
 	HealthCheck func(context.Context) error
+
 	// HealthInterval is how long to wait between two checks, and how long a check may
 	// take. The default is a third of the TTL.
 	HealthInterval time.Duration
+
 	// UnhealthyAfter is how many checks in a row have to fail. The default is 3.
 	UnhealthyAfter int
+
 	// HealthyAfter is how many checks in a row have to pass. The default is 1.
 	HealthyAfter int
 }
 
-// Hooks are called as things happen; each may be nil. A hook has to return soon:
-// Elected and Lost run where the function runs, and hold it, or the handover, up.
-// NewLeader and Error run elsewhere, and may run at the same time as the others.
+// Hooks are called as things happen; each may be nil. A hook has to return soon,
+// since something waits for it: for Elected the function, for Lost the next candidacy,
+// for NewLeader the news of later leaders, for Error the next attempt, or the end of
+// the process after an overrun. NewLeader and Error may run at the same time as the
+// others.
 type Hooks struct {
 	// Elected is called right before the function.
 	Elected func(*concurrency.Term)
@@ -113,21 +117,6 @@ type Hooks struct {
 	// Error is called with each failure that the Runner goes on after.
 	Error func(error)
 }
-
-// An Overrun is a policy about functions that do not return in time. While such a
-// function runs, another process may lead.
-type Overrun int
-
-const (
-	// OverrunLog logs when an overrun begins, and when it ends, with how long it
-	// took.
-	OverrunLog Overrun = iota
-	// OverrunExit logs, and ends the process by os.Exit(1).
-	OverrunExit
-	// OverrunPanic logs, and ends the process by a panic that nothing recovers, which
-	// tells what every goroutine does.
-	OverrunPanic
-)
 
 // minTTL is the shortest TTL that can be asked for: etcd counts in whole seconds.
 const minTTL = time.Second
@@ -144,10 +133,7 @@ func (c Config) validate() (Config, error) {
 		wrong("Config.Election is missing: all who compete need the same name")
 	}
 	if c.Value == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			host = "unknown"
-		}
+		host, _ := os.Hostname() // where there is none, the process ID has to do
 		c.Value = fmt.Sprintf("%s/%d", host, os.Getpid())
 	}
 

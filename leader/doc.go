@@ -65,7 +65,7 @@
 //
 // # What happens when
 //
-//	etcd is slow                       nothing while answers take less than (TTL − Margin)/2 or so; then as if it was down
+//	etcd is slow                       nothing while answers take less than 0.6 × TTL − Margin; then as if it was down
 //	etcd is down, or cut off           the context ends (lease at risk); Run campaigns until etcd is back
 //	etcd was down for less than that   nothing
 //	one member of three is silent      nothing: renewals move to another one

@@ -205,6 +205,36 @@ func ExampleEndError() {
 	// run: context canceled
 }
 
+// For a load balancer that shall send requests to the leader, and for whoever asks
+// whether a process is well.
+func ExampleRunner_Handler() {
+	runner, err := leader.New(leader.Config{Client: newClient(), Election: "example/handler", Logger: quietLogger})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/election", runner.Handler())
+	get := func(target string) {
+		rec := httptest.NewRecorder()
+		mux.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, target, nil))
+		fmt.Println(target, rec.Code)
+	}
+
+	get("/election") // it does not run yet
+	err = runner.Run(context.Background(), func(context.Context, *concurrency.Term) error {
+		get("/election")
+		get("/election?leader=1")
+		return nil
+	})
+	fmt.Println("run:", err)
+
+	// Output:
+	// /election 503
+	// /election 200
+	// /election?leader=1 200
+	// run: <nil>
+}
+
 // until waits until a Runner's status is as wanted.
 func until(r *leader.Runner, wanted func(leader.Status) bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), bound)

@@ -6,5 +6,5 @@ package leader
 // OnAbort replaces the end of the process.
 func (r *Runner) OnAbort(f func(Overrun, error)) { r.abort = f }
 
-// Abort ends the process by policy.
+// Abort ends the process as the policy has it.
 var Abort = abort

@@ -40,14 +40,9 @@ func (r *Runner) Handler() http.Handler {
 				}
 			}
 		}
-		body, err := json.Marshal(s)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(code)
-		_, _ = w.Write(append(body, '\n')) // the client may be gone
+		_ = json.NewEncoder(w).Encode(s) // fails only when the client is gone
 	})
 }

@@ -17,29 +17,33 @@ var errUnchecked = errors.New("has not passed yet")
 // the election, and back, by its thresholds.
 //
 // A check that does not return is not called a second time: it fails, once each
-// interval, until it returns.
+// interval, until it returns. What it says then is of a while ago, and not heard.
 func (r *Runner) checkHealth(ctx context.Context) {
-	var hung chan error
+	interval := r.cfg.HealthInterval
+	var answer chan error // of the check that runs; nil if none does
+	late := false         // that one has failed already
 	fails, passes := 0, 0
 	for ctx.Err() == nil {
-		checked, cancel := context.WithTimeout(ctx, r.cfg.HealthInterval)
-		if hung == nil {
-			hung = make(chan error, 1)
-			go func(result chan<- error) { result <- r.cfg.HealthCheck(checked) }(hung)
+		if answer == nil {
+			answer = make(chan error, 1)
+			go func(answer chan<- error) {
+				checked, cancel := context.WithTimeout(ctx, interval)
+				defer cancel()
+				answer <- r.cfg.HealthCheck(checked)
+			}(answer)
 		}
 		var err error
 		select {
-		case err = <-hung:
-			hung = nil
-		case <-checked.Done():
-			select {
-			case err = <-hung:
-				hung = nil
-			default:
-				err = fmt.Errorf("no answer within %v", r.cfg.HealthInterval)
+		case err = <-answer:
+			answer = nil
+			if late {
+				late = false
+				continue
 			}
+		case <-time.After(interval + interval/10): // one that heeds its context has returned
+			err, late = fmt.Errorf("no answer within %v", interval), true
+		case <-ctx.Done():
 		}
-		cancel()
 		if ctx.Err() != nil {
 			return
 		}
@@ -51,7 +55,7 @@ func (r *Runner) checkHealth(ctx context.Context) {
 		r.judge(err, fails >= r.cfg.UnhealthyAfter, passes >= r.cfg.HealthyAfter)
 
 		select {
-		case <-time.After(r.cfg.HealthInterval):
+		case <-time.After(interval):
 		case <-ctx.Done():
 		}
 	}

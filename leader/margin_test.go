@@ -6,7 +6,9 @@ package leader_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,6 +95,20 @@ func TestALeaseThatIsRenewedInTimeEndsNoTerm(t *testing.T) {
 			})
 		})
 	}
+	for m := ttl / 20; m <= ttl/2; m += ttl / 20 {
+		t.Run(fmt.Sprintf("WithAnswersAsSlowAsTheyMayBeForAMarginOf%v", m), func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				cfg := w.config("a")
+				cfg.Margin = m
+				r := w.new(cfg).run()
+				r.requireState(leader.StateLeading, time.Second)
+				w.etcd.Link("a").Delay((ttl*6/10-m)/2, 0)
+				time.Sleep(10 * time.Minute)
+				require.Equal(w, leader.StateLeading, r.Status().State)
+				require.Equal(w, 1, w.count())
+			})
+		})
+	}
 	t.Run("WithTheLargestMarginAndOneLostAnswer", func(t *testing.T) {
 		inBubble(t, func(w *world) {
 			cfg := w.config("a")
@@ -154,8 +170,10 @@ func TestTheContextEndsAtOnce(t *testing.T) {
 				k := w.reign(0)
 				require.NotNil(w, k.end)
 				require.Equal(w, end.reason, k.end.Reason)
+				require.ErrorContains(w, k.end, "leader: term ended: "+string(end.reason))
 				if end.err != nil {
 					require.ErrorIs(w, k.end, end.err)
+					require.ErrorContains(w, k.end, end.err.Error())
 				}
 				require.LessOrEqual(w, k.ended.Sub(at), soon)
 				require.Equal(w, end.reason, w.reasonOf(r))
@@ -196,4 +214,67 @@ func TestAWinThatIsAnsweredTooLateCallsNobody(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Equal(w, leader.StateLeading, r.Status().State)
 	})
+}
+
+func TestACandidacyThatEndsAsItIsWonCallsNobody(t *testing.T) {
+	inBubble(t, func(w *world) {
+		var r *runner
+		var won sync.Once
+		cfg := w.config("a")
+		cfg.Client = w.etcd.Client("a", func(c *clientv3.Config) {
+			c.DialOptions = append(c.DialOptions, grpc.WithChainUnaryInterceptor(
+				func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+					err := invoke(ctx, method, req, reply, cc, opts...)
+					if strings.HasSuffix(method, "/Txn") {
+						won.Do(r.Pause)
+					}
+					return err
+				}))
+		})
+		r = w.new(cfg)
+		r.run().requireState(leader.StatePaused, time.Second)
+		require.Zero(w, w.count())
+		require.Zero(w, r.Stats().Wait.Count)
+		require.Empty(w, w.etcd.Leases())
+		r.Resume()
+		r.requireState(leader.StateLeading, time.Second)
+	})
+}
+
+// What comes before the function is called may take longer than the lease lives.
+func TestWhatBlocksAtTheWinHoldsNobodyUp(t *testing.T) {
+	for name, block := range map[string]func(*leader.Config){
+		"TheLog":  func(c *leader.Config) { c.Logger = slog.New(blocking{c.Logger.Handler()}) },
+		"TheHook": func(c *leader.Config) { c.Hooks.Elected = func(*concurrency.Term) { time.Sleep(time.Minute) } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				cfg := w.config("a")
+				block(&cfg)
+				r := w.new(cfg).run()
+				r.requireState(leader.StateLeading, time.Second)
+				w.etcd.Link("a").Swallow()
+				s := r.requireState(leader.StateSteppingDown, ttl)
+				require.GreaterOrEqual(w, s.LeaseLeft, margin)
+				w.start("b").requireState(leader.StateLeading, 2*ttl)
+				time.Sleep(time.Minute)
+				require.Equal(w, 1, w.count(), "called without a term")
+				require.Equal(w, leader.LeaseAtRisk, w.reasonOf(r))
+			})
+		})
+	}
+}
+
+// blocking takes a minute to log a win.
+type blocking struct{ slog.Handler }
+
+func (h blocking) Handle(ctx context.Context, rec slog.Record) error {
+	if rec.Message == "leader: elected" {
+		time.Sleep(time.Minute)
+	}
+	return h.Handler.Handle(ctx, rec)
+}
+
+func (h blocking) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return blocking{h.Handler.WithAttrs(attrs)}
 }

@@ -20,10 +20,11 @@ import (
 // candidates wait in would cost the server more than the election.
 
 // lookout returns an Election to observe by, whatever becomes of the sessions
-// that the Runner campaigns with. Its session is over before it begins, so that
-// nothing is ever sent for it: it is no more than the way to name a client.
+// that the Runner campaigns with. Its session is over as it begins, so that nothing is
+// sent for it, but for one renewal of the lease 1 at the most, which nobody has: it is
+// no more than the way to name a client.
 func lookout(client *clientv3.Client, name string) (*concurrency.Election, error) {
-	over, cancel := context.WithCancel(client.Ctx())
+	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	s, err := concurrency.NewSession(client, concurrency.WithLease(1), concurrency.WithContext(over))
 	if err != nil {
@@ -38,7 +39,7 @@ func (r *Runner) followLeaders(ctx context.Context) {
 		for leader, err := range r.lookup.Leaders(ctx) {
 			if err == nil {
 				r.saw(leader)
-			} else if ctx.Err() == nil {
+			} else if ctx.Err() == nil && r.cfg.Client.Ctx().Err() == nil {
 				r.failed(fmt.Errorf("leader: observe: %w", err))
 			}
 		}

@@ -14,6 +14,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 
 	"github.com/seed-da5263fb/concurrency"
 	"github.com/seed-da5263fb/concurrency/etcdtest"
@@ -265,5 +267,33 @@ func TestARefusalIsRetriedAndTold(t *testing.T) {
 		r.stop()
 		require.ErrorIs(w, r.requireEnd(time.Second), context.Canceled)
 		w.requireNothingLeft()
+	})
+}
+
+// A user without the permission to read, for as long as it takes to be given.
+func TestObservingGoesOnAfterARefusal(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.start("leads").requireState(leader.StateLeading, time.Second)
+		var refuse atomic.Bool
+		refuse.Store(true)
+		cfg := w.config("a")
+		cfg.ObserveOnly = true
+		cfg.Client = w.etcd.Client("a", func(c *clientv3.Config) {
+			c.DialOptions = append(c.DialOptions, grpc.WithChainUnaryInterceptor(
+				func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+					if refuse.Load() {
+						return rpctypes.ErrGRPCPermissionDenied
+					}
+					return invoke(ctx, method, req, reply, cc, opts...)
+				}))
+		})
+		r := w.new(cfg).run()
+		time.Sleep(time.Minute)
+		require.ErrorIs(w, r.Status().LastError, rpctypes.ErrPermissionDenied)
+		require.InDelta(w, time.Minute/(ttl/3), r.Stats().Errors, 2, "one each third of the TTL")
+		refuse.Store(false)
+		time.Sleep(ttl / 3)
+		require.Equal(w, "leads", r.Status().Leader.Value)
+		require.NoError(w, r.Status().Health())
 	})
 }

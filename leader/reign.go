@@ -20,20 +20,17 @@ type reign struct {
 	returned chan struct{} // closes when the function has returned
 }
 
-// newReign takes the lead, unless that is over already or about to be: a win that
-// was answered late is no reason to call the function.
+// newReign takes the lead, unless the candidacy has ended or the term is about to: a
+// win that was answered late is no reason to call the function.
 func (c *candidacy) newReign(session *concurrency.Session, term *concurrency.Term) (*reign, error) {
 	k := &reign{candidacy: c, session: session, term: term, since: time.Now(), returned: make(chan struct{})}
-	if err := term.Err(); err != nil {
-		return nil, err
-	}
 	if time.Until(k.cut()) <= 0 {
 		return nil, &EndError{Reason: LeaseAtRisk}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx.Err() != nil {
-		return nil, endOf(c.ctx)
+	if c.ctx.Err() != nil { // since Campaign returned: no test can come between the two
+		return nil, c.ended()
 	}
 	c.leads, c.failing = true, ""
 	c.stats.begin(k.since, c.began)
@@ -52,12 +49,12 @@ func (k *reign) cut() time.Time {
 
 // run calls the function, and waits for it.
 func (k *reign) run(fn Func) (res result) {
-	k.log.Info("leader: elected", "term", k.term.Rev())
 	guarded := make(chan struct{})
-	go func() {
+	go func() { // first, so that neither a log nor a hook that blocks can hold it up
 		defer close(guarded)
 		k.guard()
 	}()
+	k.log.Info("leader: elected", "term", k.term.Rev())
 	if k.cfg.Hooks.Elected != nil {
 		k.cfg.Hooks.Elected(k.term)
 	}
@@ -74,6 +71,10 @@ func (k *reign) run(fn Func) (res result) {
 		<-guarded
 		res = k.concluded(err)
 	}()
+	if k.ctx.Err() != nil { // the log or the hook took that long
+		err = k.ended()
+		return
+	}
 	err = fn(k.ctx, k.term)
 	return
 }
@@ -83,8 +84,8 @@ var errPanicked = errors.New("leader: the function panicked")
 
 // concluded says what came of the term.
 func (k *reign) concluded(err error) result {
-	end, lasted := endOf(k.ctx), time.Since(k.since)
-	res := result{led: true, lasted: lasted, err: nil}
+	end, lasted := k.ended(), time.Since(k.since)
+	res := result{led: true, lasted: lasted}
 	if end.Reason == Done || end.Reason == Failed {
 		res.returned, res.err = true, err
 	} else if err != nil && !errors.Is(err, k.ctx.Err()) && !errors.Is(err, end) {
@@ -102,7 +103,7 @@ func (k *reign) concluded(err error) result {
 
 // lost tells the world that the term is over, and handed over.
 func (k *reign) lost() {
-	end := endOf(k.ctx)
+	end := k.ended()
 	say := k.log.Info
 	if end.Reason.Lost() {
 		say = k.log.Warn
@@ -135,64 +136,6 @@ func (k *reign) guard() {
 			return
 		}
 	}
-}
-
-// awaitReturn waits for the function after its context has ended, and reports it
-// if it overruns: if it still runs when the term is over, and Margin has passed
-// since the context ended. As long as the lease is kept alive, as after an end on
-// purpose, or a renewal that is answered after all, the function may take its time:
-// nobody else leads before it returns. That is only logged.
-func (k *reign) awaitReturn() {
-	end, ended := endOf(k.ctx), time.Now()
-	k.steppingDown(end)
-	lost, termDone := false, k.term.Done()
-	patience := k.cfg.Margin
-	slow := time.NewTimer(patience)
-	defer slow.Stop()
-	for {
-		select {
-		case <-k.returned:
-			return
-		case <-termDone:
-			termDone, lost = nil, true
-		case <-slow.C:
-			if !lost {
-				k.log.Warn("leader: the function has not returned; the leadership is kept until it does",
-					"term", k.term.Rev(), "reason", string(end.Reason), "for", time.Since(ended))
-			}
-			patience *= 2
-			slow.Reset(patience)
-		}
-		if lost && time.Since(ended) >= k.cfg.Margin {
-			k.overrun(end, ended)
-			return
-		}
-	}
-}
-
-// overrun reports an overrun by policy, and how long it takes.
-func (k *reign) overrun(end *EndError, ended time.Time) {
-	begin := time.Now()
-	err := fmt.Errorf("leader: the function still runs %v after its context ended (%s), and another process may lead",
-		begin.Sub(ended).Round(time.Millisecond), end.Reason)
-	k.mu.Lock()
-	k.stats.overrunBegins(begin)
-	k.view.LastError, k.view.LastErrorAt = err, begin
-	k.notifyLocked()
-	k.mu.Unlock()
-	k.log.Error("leader: overrun", "term", k.term.Rev(), "err", err)
-	if k.cfg.Hooks.Error != nil {
-		k.cfg.Hooks.Error(err)
-	}
-	if k.cfg.Overrun != OverrunLog {
-		k.abort(k.cfg.Overrun, err)
-	}
-	<-k.returned
-	took := time.Since(begin)
-	k.mu.Lock()
-	k.stats.overrunEnds(took)
-	k.mu.Unlock()
-	k.log.Error("leader: overrun ended", "term", k.term.Rev(), "overrun", took)
 }
 
 func (k *reign) steppingDown(end *EndError) {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-da5263fb/concurrency"
@@ -100,6 +101,19 @@ func TestWhatRunReturns(t *testing.T) {
 			r.requireState(leader.StatePaused, time.Second)
 			r.client.Close()
 			require.ErrorIs(w, r.requireEnd(time.Second), leader.ErrClientClosed)
+		})
+	})
+	t.Run("ErrClientClosedBetweenTwoAttempts", func(t *testing.T) {
+		inBubble(t, func(w *world) {
+			cfg := w.config("a")
+			cfg.StartTimeout, cfg.Backoff = time.Second, backoff.NewConstantBackOff(time.Hour)
+			r := w.new(cfg)
+			w.etcd.Link("a").Swallow()
+			r.run()
+			time.Sleep(time.Minute)
+			require.EqualValues(w, 1, r.Stats().Errors)
+			r.client.Close()
+			require.ErrorIs(w, r.requireEnd(instant), leader.ErrClientClosed)
 		})
 	})
 	t.Run("ErrRunning", func(t *testing.T) {

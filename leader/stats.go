@@ -13,8 +13,8 @@ import (
 	"github.com/seed-da5263fb/concurrency"
 )
 
-// Stats is what has come about since the Runner was made, in seconds, for
-// metrics; package leaderprom brings it to Prometheus.
+// Stats is what has come about since the Runner was made, for metrics; package
+// leaderprom brings it to Prometheus.
 type Stats struct {
 	// Terms counts the terms that are over, by why; every Reason is there.
 	Terms map[Reason]uint64
@@ -42,7 +42,7 @@ type Stats struct {
 type Histogram struct {
 	// Bounds are the upper bounds, in increasing order.
 	Bounds []float64
-	// Counts are how many durations were no longer than each bound.
+	// Counts are how many durations were no longer than each of Bounds.
 	Counts []uint64
 	// Count is how many there were, and Sum their sum in seconds.
 	Count uint64

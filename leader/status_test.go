@@ -5,13 +5,8 @@ package leader_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -109,6 +104,20 @@ func TestStatus(t *testing.T) {
 			time.Sleep(time.Minute)
 			require.NoError(w, a.Status().Health())
 			require.NoError(w, b.Status().Health())
+		})
+	})
+	t.Run("IsUnhealthyUntilEtcdIsReached", func(t *testing.T) {
+		inBubble(t, func(w *world) {
+			w.etcd.Link("a").Swallow()
+			r := w.new(w.config("a"))
+			r.Pause()
+			r.run().requireState(leader.StatePaused, time.Second)
+			require.EqualError(w, r.Status().Health(), "has not reached etcd")
+			time.Sleep(time.Minute)
+			require.Error(w, r.Status().Health())
+			w.etcd.Link("a").Heal()
+			time.Sleep(reconnects)
+			require.NoError(w, r.Status().Health())
 		})
 	})
 }
@@ -214,125 +223,5 @@ func TestHooks(t *testing.T) {
 		require.ElementsMatch(w, []string{"elected <nil>", "new leader a"}, told[:2])
 		require.ElementsMatch(w, []string{"lost paused, 1 keys", "new leader b"}, told[2:4])
 		require.Equal(w, []string{"error true"}, told[4:])
-	})
-}
-
-// ask returns what the handler answers.
-func ask(r *runner, method, target string) (int, map[string]any) {
-	rec := httptest.NewRecorder()
-	r.Handler().ServeHTTP(rec, httptest.NewRequest(method, target, nil))
-	body := make(map[string]any)
-	_ = json.Unmarshal(rec.Body.Bytes(), &body)
-	return rec.Code, body
-}
-
-func TestHandler(t *testing.T) {
-	inBubble(t, func(w *world) {
-		a := w.start("a")
-		a.requireState(leader.StateLeading, time.Second)
-		b := w.start("b")
-		b.requireState(leader.StateQueued, time.Second)
-		time.Sleep(time.Second)
-
-		code, body := ask(a, http.MethodGet, "/?leader=1")
-		require.Equal(w, http.StatusOK, code)
-		require.Equal(w, "leading", body["state"])
-		require.Equal(w, true, body["leading"])
-		require.Equal(w, true, body["healthy"])
-		require.EqualValues(w, a.Status().Term.Rev(), body["term"])
-		require.EqualValues(w, 2, body["candidates"])
-		require.Equal(w, "a", body["leader"].(map[string]any)["value"])
-		require.Greater(w, body["leaseLeftSeconds"], 5.0)
-
-		code, body = ask(b, http.MethodGet, "/")
-		require.Equal(w, http.StatusOK, code)
-		require.Equal(w, "queued", body["state"])
-		require.EqualValues(w, 2, body["place"])
-		code, body = ask(b, http.MethodGet, "/?leader=1")
-		require.Equal(w, http.StatusServiceUnavailable, code)
-		require.Equal(w, `queued; "a" leads`, body["problem"])
-		code, _ = ask(b, http.MethodGet, "/?leader=0")
-		require.Equal(w, http.StatusOK, code)
-		code, _ = ask(b, http.MethodGet, "/?leader=perhaps")
-		require.Equal(w, http.StatusBadRequest, code)
-		code, _ = ask(b, http.MethodHead, "/")
-		require.Equal(w, http.StatusOK, code)
-		code, _ = ask(b, http.MethodPost, "/")
-		require.Equal(w, http.StatusMethodNotAllowed, code)
-
-		w.etcd.Link("b").Swallow()
-		time.Sleep(2 * ttl)
-		code, body = ask(b, http.MethodGet, "/")
-		require.Equal(w, http.StatusServiceUnavailable, code)
-		require.Equal(w, "connecting", body["state"])
-		require.NotEmpty(w, body["problem"])
-		require.NotEmpty(w, body["lastError"])
-
-		a.stop()
-		a.requireEnd(time.Second)
-		code, body = ask(a, http.MethodGet, "/")
-		require.Equal(w, http.StatusServiceUnavailable, code)
-		require.Equal(w, "not running", body["problem"])
-	})
-}
-
-func TestConfig(t *testing.T) {
-	inBubble(t, func(w *world) {
-		client := w.etcd.Client("a")
-		r, err := leader.New(leader.Config{Client: client, Election: election})
-		require.NoError(w, err)
-		host, err := os.Hostname()
-		require.NoError(w, err)
-		require.Equal(w, fmt.Sprintf("%s/%d", host, os.Getpid()), r.Status().Value)
-		require.Empty(w, w.etcd.Requests(""), "New asks nothing")
-
-		for _, c := range []struct {
-			says   []string
-			change func(*leader.Config)
-		}{
-			{[]string{"Client", "Election"}, func(c *leader.Config) { *c = leader.Config{} }},
-			{[]string{"TTL"}, func(c *leader.Config) { c.TTL = 1500 * time.Millisecond }},
-			{[]string{"TTL"}, func(c *leader.Config) { c.TTL = -time.Second }},
-			{[]string{"Margin is 6s", "from 500ms to 5s"}, func(c *leader.Config) { c.TTL, c.Margin = 10*time.Second, 6*time.Second }},
-			{[]string{"Margin"}, func(c *leader.Config) { c.Margin = time.Millisecond }},
-			{[]string{"StartTimeout"}, func(c *leader.Config) { c.StartTimeout = -1 }},
-			{[]string{"MinTerm"}, func(c *leader.Config) { c.MinTerm = -1 }},
-			{[]string{"HealthInterval"}, func(c *leader.Config) { c.HealthInterval = -1 }},
-			{[]string{"Overrun"}, func(c *leader.Config) { c.Overrun = 3 }},
-		} {
-			cfg := leader.Config{Client: client, Election: election}
-			c.change(&cfg)
-			_, err := leader.New(cfg)
-			for _, s := range c.says {
-				require.ErrorContains(w, err, s)
-			}
-			require.Equal(w, len(strings.Split(err.Error(), "\n")), strings.Count(err.Error(), "leader: "))
-			require.Equal(w, err.Error(), leader.Run(w.Context(), cfg, untilEnd).Error())
-		}
-	})
-}
-
-func TestHandoverGapIsMeasured(t *testing.T) {
-	inBubble(t, func(w *world) {
-		a := w.start("a")
-		a.requireState(leader.StateLeading, time.Second)
-		b := w.start("b")
-		b.requireState(leader.StateQueued, time.Second)
-		require.NoError(w, a.StepDown(w.Context()))
-		time.Sleep(time.Second)
-		gap := b.Stats().HandoverGap
-		require.EqualValues(w, 1, gap.Count)
-		require.Less(w, gap.Sum, 0.01)
-		require.Zero(w, a.Stats().HandoverGap.Count)
-
-		a.Pause()
-		b.Pause()
-		time.Sleep(30 * time.Second)
-		a.Resume()
-		a.requireState(leader.StateLeading, time.Second)
-		gap = a.Stats().HandoverGap
-		require.EqualValues(w, 1, gap.Count)
-		require.InDelta(w, 30, gap.Sum, 1)
-		require.EqualValues(w, 2, a.Stats().Wait.Count)
 	})
 }
