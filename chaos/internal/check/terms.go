@@ -92,9 +92,9 @@ func (r *Record) struck(t Term) bool {
 	return false
 }
 
-// early reports whether a term was ended by a member that was no longer raft's
-// leader, and knew nothing of the lease's renewals since: etcd's own mistake. end
-// is the deletion of the term's key.
+// early reports whether a term was ended by a member that had lost raft's leadership
+// after it had found the lease expired: etcd's own mistake. end is the deletion of
+// the term's key.
 func (r *Record) early(t Term, end history.Change) bool {
 	if end.At >= t.To && !strings.Contains(t.Why, "deleted") {
 		return false // it was over before

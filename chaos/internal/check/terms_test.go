@@ -103,9 +103,10 @@ func TestSlack(t *testing.T) {
 		before := history.Revocation{At: 15, Lease: 0xab, Term: 6, Leader: true}
 		follower := history.Revocation{At: 20, Lease: 0xab, Term: 7}
 		leader := history.Revocation{At: 19, Lease: 0xab, Term: 7, Leader: true}
+		again := history.Revocation{At: 20, Lease: 0xab, Term: 7, Leader: true, Left: 2}
 		another := history.Revocation{At: 20, Lease: 0xac, Term: 7}
 		later := history.Revocation{At: 23, Lease: 0xab, Term: 7}
-		for _, stale := range [][]history.Revocation{{before}, {follower}, {leader, follower}} {
+		for _, stale := range [][]history.Revocation{{before}, {follower}, {again}, {leader, follower}} {
 			require.Equal(t, 1, report(stale...).Early, stale)
 			require.Empty(t, report(stale...).Overlaps, stale)
 		}

@@ -78,5 +78,5 @@ func TestAMemberTellsOfTheLeasesThatItRevokesAndNoClientDoes(t *testing.T) {
 	require.Empty(t, told, "a client's revocation was told")
 	log, err := os.ReadFile(config.Log(0))
 	require.NoError(t, err)
-	require.Contains(t, string(log), "revokes a lease that it takes for expired")
+	require.Contains(t, string(log), "revokes a lease that it has found expired")
 }

@@ -8,12 +8,14 @@ import (
 	"encoding/json"
 	"io"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/peer"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/pkg/v3/traceutil"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 
@@ -57,7 +59,7 @@ func (r *revocations) Start(ctx context.Context, span string, options ...trace.S
 			config := trace.NewSpanStartConfig(options...)
 			for _, a := range config.Attributes() {
 				if a.Key == "id" {
-					r.tell(a.Value.AsInt64())
+					r.tell(ctx, a.Value.AsInt64())
 				}
 			}
 		}
@@ -65,20 +67,34 @@ func (r *revocations) Start(ctx context.Context, span string, options ...trace.S
 	return r.Tracer.Start(ctx, span, options...)
 }
 
-func (r *revocations) tell(lease int64) {
+func (r *revocations) tell(ctx context.Context, lease int64) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.server == nil {
+	server := r.server
+	r.mu.Unlock()
+	if server == nil {
 		return
 	}
 	v := history.Revocation{
 		At: proc.Now(), Member: r.member, Lease: lease,
-		Term: r.server.Term(), Leader: r.server.Leader() == r.server.MemberID(),
+		Term: server.Term(), Leader: server.Leader() == server.MemberID(),
 	}
-	r.server.Logger().Info("revokes a lease that it takes for expired",
-		zap.Duration("at", v.At), zap.Int64("lease", lease), zap.Uint64("term", v.Term), zap.Bool("leader", v.Leader))
+	if v.Leader {
+		ctx, cancel := context.WithTimeout(ctx, askWithin)
+		defer cancel()
+		if lives, err := server.LeaseTimeToLive(ctx, &pb.LeaseTimeToLiveRequest{ID: lease}); err == nil {
+			v.Left = max(lives.TTL, 0)
+		}
+	}
+	server.Logger().Info("revokes a lease that it has found expired", zap.Duration("at", v.At),
+		zap.Int64("lease", lease), zap.Uint64("term", v.Term), zap.Bool("leader", v.Leader), zap.Int64("left", v.Left))
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	_ = r.out.Encode(v) // what cannot be written has no reader any more
 }
+
+// askWithin bounds how long a revocation is held up by the question of what is left
+// of the lease, which a leader answers from memory.
+const askWithin = 100 * time.Millisecond
 
 type provider struct {
 	noop.TracerProvider

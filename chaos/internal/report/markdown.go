@@ -25,7 +25,7 @@ func (r *Report) Markdown() string {
 	if r.Stalls > 0 {
 		fmt.Fprintf(&b, "\nThe machine was short of CPU: %d times a process did not run for 0.2 s or more, the longest for %s. Such times are left out as pauses are.\n", r.Stalls, duration(r.Longest))
 	}
-	fmt.Fprintf(&b, "\nMembers revoked %d leases that they took for expired; for %d of these they were not raft's leader, and could not know.\n", r.Revocations, r.Behind)
+	fmt.Fprintf(&b, "\nMembers revoked %d leases that they had found expired; at %d of these they were not raft's leader, or knew that the lease lived.\n", r.Revocations, r.Behind)
 	if r.Aborted != "" {
 		fmt.Fprintf(&b, "\nAborted: %s\n", r.Aborted)
 	}
@@ -56,7 +56,7 @@ var rows = []row{
 	{"register linearizable, term after term", func(l Lane) any { return yesNo(l.Register.Linearizable) }},
 	{"handovers judged", func(l Lane) any { return l.Slack.Handovers }},
 	{"terms left out: paused, struck, or ended early", func(l Lane) any { return l.Slack.LeftOut }},
-	{"of these ended early, by a member that was no longer raft's leader", func(l Lane) any { return l.Slack.Early }},
+	{"of these ended early, by a member that had lost raft's leadership", func(l Lane) any { return l.Slack.Early }},
 	{"**overlaps**", func(l Lane) any { return len(l.Slack.Overlaps) }},
 	{"longest overlap", func(l Lane) any { return duration(l.Slack.Worst) }},
 	{"leases **taken** without a reason", func(l Lane) any {

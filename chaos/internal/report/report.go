@@ -38,8 +38,8 @@ type Report struct {
 	// out because of it says nothing.
 	Stalls  int           `json:"stalls"`
 	Longest time.Duration `json:"longestStall"`
-	// Revocations counts the leases that members took for expired, Behind those that
-	// they did so while they knew that they were not raft's leader.
+	// Revocations counts those of leases that members had found expired, Behind those
+	// at which they were not raft's leader, or knew that the lease lived.
 	Revocations int `json:"revocations"`
 	Behind      int `json:"behind"`
 	// Aborted says why the trial ended before its time, or could not be judged.
@@ -69,7 +69,7 @@ func (r *Report) Judge(record check.Record) {
 	r.Stalls, r.Longest = record.Starved()
 	r.Revocations = len(record.Revocations)
 	for _, v := range record.Revocations {
-		if !v.Leader {
+		if !v.Leader || v.Left > 0 {
 			r.Behind++
 		}
 	}

@@ -43,7 +43,7 @@ func report(lostIn string) *Report {
 			{At: 3e9, Kind: journal.Over, Lane: fenced, Life: 1, Key: queue, Rev: 2, Note: "resigned"},
 		},
 		Changes:     []history.Change{{At: 1e9, Rev: 2, CreateRev: 2, Lease: 0xa, Key: queue}},
-		Revocations: []history.Revocation{{At: 1e9, Lease: 0xb, Leader: true}, {At: 2e9, Lease: 0xb}, {At: 3e9, Lease: 0xb}},
+		Revocations: []history.Revocation{{At: 1e9, Lease: 0xb, Leader: true}, {At: 2e9, Lease: 0xb}, {At: 3e9, Lease: 0xb, Leader: true, Left: 2}},
 	})
 	return r
 }
@@ -84,7 +84,7 @@ func TestHeld(t *testing.T) {
 }
 
 func TestMarkdownCountsWhatMembersRevokedBehindRaftsLeader(t *testing.T) {
-	require.Contains(t, report("").Markdown(), "Members revoked 3 leases that they took for expired; for 2 of these they were not raft's leader")
+	require.Contains(t, report("").Markdown(), "Members revoked 3 leases that they had found expired; at 2 of these they were not raft's leader")
 }
 
 func TestFiles(t *testing.T) {
