@@ -81,7 +81,7 @@ func (c cause) lingering(ttl time.Duration) time.Duration {
 // leader still writes then is refused by its fence.
 func (c cause) overlap() time.Duration {
 	if c == deleted {
-		return 100 * time.Millisecond
+		return busy
 	}
 	return 0
 }

@@ -70,8 +70,8 @@ func TestJudge(t *testing.T) {
 			func(h *history) { h.reigns[2].from = h.reigns[1].to - 1*ms }, "",
 		},
 		"ADeletionIsHeardOfTooLate": {
-			func(h *history) { h.reigns[1].to = h.reigns[2].from + 101*ms },
-			"ben and cleo led at once for 101ms",
+			func(h *history) { h.reigns[1].to = h.reigns[2].from + 501*ms },
+			"ben and cleo led at once for 501ms",
 		},
 		"NobodyLedForTooLong": {
 			func(h *history) { h.reigns[1].from = 5502 * ms },
