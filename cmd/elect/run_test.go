@@ -164,7 +164,7 @@ func TestRunEndsWhatIsStopped(t *testing.T) {
 func TestRunKeepsTheLeadOfACommandThatIsSuspended(t *testing.T) {
 	t.Parallel()
 	e := sharedEtcd(t)
-	p := elect(t, e.endpoint(), "run", name(t), "--ttl", "2s", "--", "ACTOR", "-beat")
+	p := elect(t, e.endpoint(), "run", name(t), "--ttl", "3s", "--", "ACTOR", "-beat")
 	pid := p.started().Pid
 	gone := awaitDeletion(t, e.connect(t), name(t))
 	p.signal(syscall.SIGTSTP)
@@ -172,7 +172,7 @@ func TestRunKeepsTheLeadOfACommandThatIsSuspended(t *testing.T) {
 	select {
 	case <-gone:
 		require.Fail(t, "the lead is given up")
-	case <-time.After(2500 * time.Millisecond): // longer than the TTL
+	case <-time.After(3500 * time.Millisecond): // longer than the TTL
 	}
 	p.signal(syscall.SIGCONT)
 	require.Eventually(t, func() bool { return stateOf(t, pid) != "T" }, bound, time.Millisecond)

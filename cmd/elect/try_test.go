@@ -73,10 +73,10 @@ func TestTryEndsTheCommandBeforeTheLeadIsLost(t *testing.T) {
 func TestTryKeepsTheLeadForLongerThanTheTTL(t *testing.T) {
 	t.Parallel()
 	e := sharedEtcd(t)
-	p := elect(t, e.endpoint(), "try", name(t), "--ttl", "2s", "--", "ACTOR", "-exit", "0", "-after", "4s")
+	p := elect(t, e.endpoint(), "try", name(t), "--ttl", "3s", "--", "ACTOR", "-exit", "0", "-after", "5s")
 	began := p.started().At
 	require.Zero(t, p.code())
-	require.GreaterOrEqual(t, time.Since(began), 4*time.Second)
+	require.GreaterOrEqual(t, time.Since(began), 5*time.Second)
 }
 
 func TestTryForwardsSignals(t *testing.T) {

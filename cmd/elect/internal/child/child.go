@@ -199,7 +199,7 @@ func (c *Child) watchLocked() {
 // left below the guard does it kill the guard itself: what has left the process group
 // would get out from under it.
 func (c *Child) overdue() {
-	for wait := again; ; wait = min(2*wait, time.Second) {
+	for wait := again; ; wait = min(2*wait, 100*time.Millisecond) {
 		select {
 		case <-c.done:
 			return
