@@ -268,6 +268,24 @@ func TestSeldom(t *testing.T) {
 			})
 			require.Less(t, grown, 5000, "a seat left behind is five objects")
 		},
+		"ALockerThatWaitsForAnotherOfItsSessionPanicsWhenTheClientCloses": func(t *testing.T, etcd *etcdtest.Etcd) {
+			client := etcd.Client("a")
+			s := session(t, client)
+			concurrency.NewLocker(s, "x").Lock()
+			panicked := make(chan any, 1)
+			go func() {
+				defer func() { panicked <- recover() }()
+				concurrency.NewLocker(s, "x").Lock()
+			}()
+			synctest.Wait()
+			require.NoError(t, client.Close())
+			require.Equal(t, context.Canceled, <-panicked)
+		},
+		"ALockerOfAClosedSessionPanics": func(t *testing.T, etcd *etcdtest.Etcd) {
+			s := session(t, etcd.Client("a"))
+			require.NoError(t, s.Close())
+			require.PanicsWithValue(t, concurrency.ErrSessionClosed, concurrency.NewLocker(s, "x").Lock)
+		},
 		"NothingIsKeptOfALockerThatIsForgotten": func(t *testing.T, etcd *etcdtest.Etcd) {
 			s := session(t, etcd.Client("a"))
 			mutexes := heapGrowth(t, 300, func(i int) {
@@ -345,4 +363,26 @@ func heapGrowth(t *testing.T, n int, f func(i int)) int {
 		f(i)
 	}
 	return objects() - before
+}
+
+func TestASilentMemberHoldsARequestUpForLessThanAThirdOfTheTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := etcdtest.New(t, etcdtest.WithMembers(3))
+		election := func(client *v3.Client) *concurrency.Election {
+			s, err := concurrency.NewSession(client, concurrency.WithTTL(12))
+			require.NoError(t, err)
+			return concurrency.NewElection(s, "x")
+		}
+		require.NoError(t, election(etcd.Client("leader")).Campaign(t.Context(), "leader"))
+		e := election(etcd.Client("a"))
+		etcd.Link("a", 0).Swallow()
+		var longest time.Duration
+		for range 6 { // the client asks its members in turn
+			begin := time.Now()
+			require.ErrorIs(t, e.TryCampaign(t.Context(), "a"), concurrency.ErrElectionNotLeader)
+			longest = max(longest, time.Since(begin))
+		}
+		require.GreaterOrEqual(t, longest, 2*time.Second, "one request has met the silent member")
+		require.Less(t, longest, 8*time.Second, "a refusal takes two requests")
+	})
 }

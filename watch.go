@@ -24,21 +24,14 @@ const streamKey = "concurrency-watch-stream"
 
 var errWatchClosed = errors.New("concurrency: watch was closed")
 
-// requireLeader is what v3.WithRequireLeader would make anew for each watch, of which
-// there can be thousands.
-var requireLeader = metadata.Pairs(rpctypes.MetadataRequireLeaderKey, rpctypes.MetadataHasLeader)
-
 // onStream returns ctx for a watch on the session's current stream, and the
 // number of that stream.
 func (s *Session) onStream(ctx context.Context) (context.Context, int) {
 	s.mu.Lock()
 	n := s.stream
 	s.mu.Unlock()
-	if _, ok := metadata.FromOutgoingContext(ctx); ok {
-		ctx = v3.WithRequireLeader(ctx)
-	} else {
-		ctx = metadata.NewOutgoingContext(ctx, requireLeader)
-	}
+	// As v3.WithRequireLeader does, which makes a map for each watch of thousands.
+	ctx = metadata.AppendToOutgoingContext(ctx, rpctypes.MetadataRequireLeaderKey, rpctypes.MetadataHasLeader)
 	if n > 0 {
 		ctx = metadata.AppendToOutgoingContext(ctx, streamKey, strconv.Itoa(n))
 	}

@@ -27,7 +27,7 @@ type sizes struct {
 	sessions   []int         // of one client
 	protected  []int         // the same with authentication by password
 	sessionTTL int           // seconds
-	watchFor   time.Duration // how long sessions are watched
+	watchFor   time.Duration // how long sessions are watched: a whole number of renewals, a third of the TTL apart
 
 	calls     int   // of each small call
 	contended []int // lockers
@@ -45,29 +45,29 @@ type queueSize struct{ candidates, rounds, mostMembers int }
 // An observerSize is how many observers see how many handovers.
 type observerSize struct{ observers, handovers, mostMembers int }
 
-// full is a run of about twelve minutes on two cores.
+// full is a run of about a quarter of an hour on two cores.
 var full = sizes{
 	members:     []int{1, 3},
 	uncontested: 600,
 	fresh:       80,
 	old:         120,
 	loaded:      80,
-	queues:      []queueSize{{10, 6, 3}, {100, 5, 3}, {1000, 1, 3}, {1000, 1, 1}, {5000, 1, 1}},
+	queues:      []queueSize{{10, 6, 3}, {100, 5, 3}, {1000, 3, 3}, {5000, 1, 1}},
 	queueJoins:  1,
 	observers:   []observerSize{{1, 10, 3}, {100, 8, 3}, {1000, 5, 3}, {5000, 3, 1}},
 	crashes:     20,
 	crashTTLs:   []int{2, 5, 10},
 	cuts:        20,
-	sessions:    []int{1, 100, 1000},
-	protected:   []int{1000},
+	sessions:    []int{1, 100, 1000, 1000, 1000},
+	protected:   []int{1000, 1000, 1000},
 	sessionTTL:  10,
-	watchFor:    7 * time.Second,
+	watchFor:    10 * time.Second,
 
 	calls:           150,
 	contended:       []int{2, 10, 100},
 	cycles:          40,
 	elections:       10000,
-	electionRounds:  2,
+	electionRounds:  3,
 	clientGo:        20,
 	writesPerSecond: 1000,
 }
@@ -114,7 +114,7 @@ var tiny = sizes{
 	cuts:        1,
 	sessions:    []int{2},
 	protected:   []int{2},
-	sessionTTL:  2,
+	sessionTTL:  5,
 	watchFor:    time.Second,
 
 	calls:           3,
