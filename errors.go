@@ -96,9 +96,9 @@ func retryDelay(n int) time.Duration {
 // jitter returns a duration from d/2 to d, by chance.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
-// maxOpen is how many attempts at one request are open at a time, or how many
-// rounds of one or two, at the most, give or take one: each but the first ends
-// when so many others have begun after it.
+// maxOpen is how many attempts at one request, or rounds of two, are open at a
+// time, give or take one: each but the first ends when so many have begun after
+// it.
 const maxOpen = 5
 
 // retry calls attempt until it succeeds, fails with an error that again does not

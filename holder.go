@@ -65,8 +65,9 @@ func (h *holder) win(ctx context.Context, win func(context.Context, *seat) (plac
 	if err != nil {
 		return place{}, err
 	}
-	// A closed client ends it as well, though an orphaned session's candidacy lives
-	// on: watches close with the client, and no request is tried again.
+	// An orphaned session's candidacy lives on when the client is closed.
+	ctx, unbind := bind(ctx, h.session.client.Ctx())
+	defer unbind()
 	p, err := win(ctx, st)
 	if err == nil {
 		if err = p.lead(); err == nil {

@@ -123,7 +123,7 @@ func (t *Term) watchKey() {
 		if w == nil {
 			w, err = s.openDeletions(t.ctx, min(s.openPatience(failures), s.recheck()), c.key)
 		}
-		for {
+		for t.ctx.Err() == nil {
 			resp, readErr := retry(t.ctx, s.patience(), transient, func(ctx context.Context) (*v3.TxnResponse, error) {
 				return s.client.Txn(ctx).Then(v3.OpGet(c.key, v3.WithKeysOnly())).Commit()
 			})

@@ -19,8 +19,8 @@ import (
 // after it is told by the watch. Two keys are watched: the one ahead,
 // so that each deletion wakes only the candidate behind it, and the own one, so
 // that a candidate whose lease is gone hears of it while the leader still leads.
-// The latter watch is left to the term that is won. Whether the watches are open, opening or broken, no third of a TTL passes
-// without a read.
+// The latter watch is left to the term that is won. Whether the watches are open,
+// opening or broken, no third of a TTL passes without a read.
 func (q queue) wait(ctx context.Context, c *candidacy) (_ *pb.ResponseHeader, err error) {
 	ctx, unbind := bind(ctx, c.ctx)
 	defer unbind() // and with it close the watch of the key ahead
