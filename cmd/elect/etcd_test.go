@@ -8,6 +8,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -55,13 +57,21 @@ func newEtcd(change func(*embed.Config)) (*etcd, error) {
 	return e, err
 }
 
+// freeURL returns a URL that nobody listens on. Its port is not one that the system
+// gives to outgoing connections, which would be in the way of a server that is
+// started again.
 func freeURL() (url.URL, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return url.URL{}, err
+	for {
+		host := fmt.Sprintf("127.0.0.1:%d", 10000+rand.N(20000))
+		l, err := net.Listen("tcp", host)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return url.URL{}, err
+		}
+		return url.URL{Scheme: "http", Host: host}, l.Close()
 	}
-	defer l.Close()
-	return url.URL{Scheme: "http", Host: l.Addr().String()}, nil
 }
 
 // start starts the server, anew with what it had.
@@ -94,8 +104,11 @@ func (e *etcd) start() error {
 
 // stop stops the server; what it has stays for start.
 func (e *etcd) stop() {
-	e.server.Server.HardStop()
-	e.server.Close()
+	if e.server != nil {
+		e.server.Server.HardStop()
+		e.server.Close()
+		e.server = nil
+	}
 }
 
 func (e *etcd) close() {

@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -185,13 +186,21 @@ func (c *cluster) close() {
 	c.stop()
 }
 
+// freeURL returns a URL that nobody listens on. Its port is not one that the system
+// gives to outgoing connections, which would be in the way of a server that is
+// started again.
 func freeURL() (url.URL, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return url.URL{}, err
+	for {
+		host := fmt.Sprintf("127.0.0.1:%d", 10000+rand.N(20000))
+		l, err := net.Listen("tcp", host)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return url.URL{}, err
+		}
+		return url.URL{Scheme: "http", Host: host}, l.Close()
 	}
-	defer l.Close()
-	return url.URL{Scheme: "http", Host: l.Addr().String()}, nil
 }
 
 func (c *cluster) endpoint() string { return c.config.ListenClientUrls[0].Host }
