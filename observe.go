@@ -4,6 +4,7 @@
 package concurrency
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,7 +101,7 @@ type observer struct {
 	final  func(error) bool
 
 	// Used by run alone.
-	table  map[string]*mvccpb.KeyValue // the candidates as of revision rev
+	table  map[string]*mvccpb.KeyValue // the candidates as of revision rev; nil if they are not known
 	rev    int64                       // 0: a snapshot is due
 	from   int64                       // as of which revision it is to be; 0: of now
 	leader *mvccpb.KeyValue            // what was told last, nil for nobody
@@ -208,6 +209,10 @@ func (o *observer) follow(failures *int) error {
 				}
 				return err
 			}
+			if o.table == nil { // this member has not compacted that yet
+				o.rev = 0
+				return errCompactedAway
+			}
 			o.apply(resp)
 			*failures, asked = 0, false
 			silence.Reset(jitter(s.recheck()))
@@ -242,21 +247,21 @@ func (o *observer) snapshot() error {
 		return snap{kvs, resp}, err
 	})
 	if err != nil {
-		if errors.Is(err, rpctypes.ErrCompacted) { // again, and nobody tells up to where
-			o.from = 0
+		if errors.Is(err, rpctypes.ErrCompacted) {
+			// Again: a read is not told up to where, and a watch is. There is no table that
+			// it could go on from.
+			o.rev, o.table = from, nil
 			return errCompactedAway
 		}
 		return err
-	}
-	if from == 0 {
-		from = now.resp.Header.Revision
 	}
 	o.from = 0
 	o.table = make(map[string]*mvccpb.KeyValue, len(now.kvs))
 	for _, kv := range now.kvs {
 		o.table[string(kv.Key)] = kv
 	}
-	o.settle(now.resp.Header, from)
+	// An attempt that was overtaken may still read from, which is left as it is.
+	o.settle(now.resp.Header, cmp.Or(from, now.resp.Header.Revision))
 	return nil
 }
 
