@@ -38,9 +38,21 @@ func newCandidate(kv *mvccpb.KeyValue) Candidate {
 	}
 }
 
+// A getter makes one read.
+type getter func(ctx context.Context, key string, opts ...v3.OpOption) (*v3.GetResponse, error)
+
+// getAgain is a getter that asks until it is answered. Each read has attempts of
+// its own: the client asks its members in turn, so that of two reads in one attempt
+// one would always meet a silent member, where one of three answers.
+func (s *Session) getAgain(ctx context.Context, key string, opts ...v3.OpOption) (*v3.GetResponse, error) {
+	return retry(ctx, s.patience(), transient, func(ctx context.Context) (*v3.GetResponse, error) {
+		return s.client.Get(ctx, key, opts...)
+	})
+}
+
 // candidates reads the whole queue, first to last.
-func (q queue) candidates(ctx context.Context, opts ...v3.OpOption) ([]*mvccpb.KeyValue, *v3.GetResponse, error) {
-	resp, err := q.session.client.Get(ctx, q.prefix, append(opts, v3.WithPrefix(), v3.WithSort(v3.SortByCreateRevision, v3.SortAscend))...)
+func (q queue) candidates(ctx context.Context, get getter, opts ...v3.OpOption) ([]*mvccpb.KeyValue, *v3.GetResponse, error) {
+	resp, err := get(ctx, q.prefix, append(opts, v3.WithPrefix(), v3.WithSort(v3.SortByCreateRevision, v3.SortAscend))...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -54,8 +66,8 @@ func (q queue) candidates(ctx context.Context, opts ...v3.OpOption) ([]*mvccpb.K
 }
 
 // first reads who is first in the queue; the answer has no key if nobody is.
-func (q queue) first(ctx context.Context) (*v3.GetResponse, error) {
-	resp, err := q.session.client.Get(ctx, q.prefix, v3.WithFirstCreate()...)
+func (q queue) first(ctx context.Context, get getter) (*v3.GetResponse, error) {
+	resp, err := get(ctx, q.prefix, v3.WithFirstCreate()...)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +75,7 @@ func (q queue) first(ctx context.Context) (*v3.GetResponse, error) {
 		return resp, nil
 	}
 	// A stray key is older than all candidates.
-	kvs, resp, err := q.candidates(ctx)
+	kvs, resp, err := q.candidates(ctx, get)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +85,7 @@ func (q queue) first(ctx context.Context) (*v3.GetResponse, error) {
 
 // leader is first, asked until it is answered.
 func (q queue) leader(ctx context.Context) (*Candidate, *pb.ResponseHeader, error) {
-	resp, err := retry(ctx, q.session.patience(), transient, q.first)
+	resp, err := q.first(ctx, q.session.getAgain)
 	if err != nil {
 		return nil, nil, err
 	}

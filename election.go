@@ -107,9 +107,10 @@ func (q queue) update(ctx context.Context, p place, val string) (*pb.ResponseHea
 	ctx, unbind := bind(ctx, p.ctx)
 	defer unbind()
 	for {
+		seen := p.modRev // for an attempt that comes late as well
 		resp, err := retry(ctx, q.session.patience(), transient, func(ctx context.Context) (*v3.TxnResponse, error) {
 			return q.session.client.Txn(ctx).
-				If(v3.Compare(v3.CreateRevision(p.key), "=", p.rev), v3.Compare(v3.ModRevision(p.key), "=", p.modRev)).
+				If(v3.Compare(v3.CreateRevision(p.key), "=", p.rev), v3.Compare(v3.ModRevision(p.key), "=", seen)).
 				Then(v3.OpPut(p.key, val, v3.WithIgnoreLease())).
 				Else(v3.OpGet(p.key)).
 				Commit()
@@ -205,7 +206,7 @@ func (e *Election) Header() *pb.ResponseHeader { return e.header() }
 // ErrElectionNoLeader. It is one linearizable request, or two where a stray key is
 // older than all candidates; ctx bounds it.
 func (e *Election) Leader(ctx context.Context) (*v3.GetResponse, error) {
-	resp, err := e.first(ctx)
+	resp, err := e.first(ctx, e.session.client.Get)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +219,7 @@ func (e *Election) Leader(ctx context.Context) (*v3.GetResponse, error) {
 // Candidates returns who is in the election, in order of succession: the first
 // leads. It is one linearizable request, which ctx bounds.
 func (e *Election) Candidates(ctx context.Context) ([]Candidate, error) {
-	kvs, _, err := e.candidates(ctx)
+	kvs, _, err := e.candidates(ctx, e.session.client.Get)
 	if err != nil {
 		return nil, err
 	}

@@ -237,31 +237,22 @@ var errCompactedAway = errors.New("concurrency: updates were compacted before th
 // snapshot fills the table with the candidates as of revision from: the oldest
 // that etcd still has after a compaction, so that nothing later is passed over.
 func (o *observer) snapshot() error {
-	type snap struct {
-		kvs  []*mvccpb.KeyValue
-		resp *v3.GetResponse
-	}
-	from := o.from
-	now, err := retry(o.ctx, o.session.patience(), transient, func(ctx context.Context) (snap, error) {
-		kvs, resp, err := o.candidates(ctx, v3.WithRev(from))
-		return snap{kvs, resp}, err
-	})
+	kvs, resp, err := o.candidates(o.ctx, o.session.getAgain, v3.WithRev(o.from))
 	if err != nil {
 		if errors.Is(err, rpctypes.ErrCompacted) {
 			// Again: a read is not told up to where, and a watch is. There is no table that
 			// it could go on from.
-			o.rev, o.table = from, nil
+			o.rev, o.table = o.from, nil
 			return errCompactedAway
 		}
 		return err
 	}
-	o.from = 0
-	o.table = make(map[string]*mvccpb.KeyValue, len(now.kvs))
-	for _, kv := range now.kvs {
+	o.table = make(map[string]*mvccpb.KeyValue, len(kvs))
+	for _, kv := range kvs {
 		o.table[string(kv.Key)] = kv
 	}
-	// An attempt that was overtaken may still read from, which is left as it is.
-	o.settle(now.resp.Header, cmp.Or(from, now.resp.Header.Revision))
+	o.settle(resp.Header, cmp.Or(o.from, resp.Header.Revision))
+	o.from = 0
 	return nil
 }
 

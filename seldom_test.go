@@ -390,3 +390,22 @@ func TestASilentMemberHoldsARequestUpForLessThanAThirdOfTheTTL(t *testing.T) {
 		require.Less(t, longest, 8*time.Second, "a refusal takes two requests")
 	})
 }
+
+func TestARefusalComesThroughTheOneMemberOfThreeThatAnswersAlsoPastAStrayKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := etcdtest.New(t, etcdtest.WithMembers(3))
+		etcd.Put("x/stray", "older than all candidates")
+		election := func(client *v3.Client) *concurrency.Election {
+			s, err := concurrency.NewSession(client, concurrency.WithTTL(12))
+			require.NoError(t, err)
+			return concurrency.NewElection(s, "x")
+		}
+		require.NoError(t, election(etcd.Client("leader")).Campaign(t.Context(), "leader"))
+		e := election(etcd.Client("a"))
+		synctest.Wait() // until it is connected to all three
+		etcd.Link("a", 0, 2).SwallowReplies()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		require.ErrorIs(t, e.TryCampaign(ctx, "a"), concurrency.ErrElectionNotLeader)
+	})
+}

@@ -46,19 +46,21 @@ func (st *seat) sweep() {
 		}
 		return true
 	}
-	if c != nil {
+	remove := func(rev int64) {
 		_, _ = retry(ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
-			return deleteAt(ctx, s.client, st.key, c.rev)
+			return deleteAt(ctx, s.client, st.key, rev)
 		})
 	}
+	if c != nil {
+		remove(c.rev)
+	}
 	if unclear {
-		_, _ = retry(ctx, s.patience(), again, func(ctx context.Context) (*v3.TxnResponse, error) {
-			resp, err := s.client.Get(ctx, st.key)
-			if err != nil || len(resp.Kvs) == 0 || v3.LeaseID(resp.Kvs[0].Lease) != st.lease {
-				return nil, err
-			}
-			return deleteAt(ctx, s.client, st.key, resp.Kvs[0].CreateRevision)
+		resp, err := retry(ctx, s.patience(), again, func(ctx context.Context) (*v3.GetResponse, error) {
+			return s.client.Get(ctx, st.key)
 		})
+		if err == nil && len(resp.Kvs) > 0 && v3.LeaseID(resp.Kvs[0].Lease) == st.lease {
+			remove(resp.Kvs[0].CreateRevision)
+		}
 	}
 
 	s.mu.Lock()
