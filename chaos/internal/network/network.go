@@ -140,7 +140,7 @@ func (l *Link) poison(d Direction, kind string, attributes map[string]int64) err
 
 // patience bounds what a proxy may take to change: it waits for chunks under way,
 // which a paused process may not take.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 func (l *Link) patiently(f func() error) error {
 	done := make(chan error, 1)
