@@ -213,9 +213,15 @@ func (p *participant) compete(s *concurrency.Session, name string, c contender) 
 				p.reign(t)
 			}
 		}
-		defer p.withinOf(context.Background(), "resign newer "+key, 2*time.Second, newer.Resign)
+		defer p.resign(s, "resign newer", key, newer.Resign)
 	}
-	for p.withinOf(context.Background(), "resign "+key, 2*time.Second, c.resign) != nil && s.Err() == nil {
+	p.resign(s, "resign", key, c.resign)
+}
+
+// resign tries until it succeeds: a place whose Resign has failed is still held
+// (seed 81763).
+func (p *participant) resign(s *concurrency.Session, what, key string, resign func(context.Context) error) {
+	for p.withinOf(context.Background(), what+" "+key, 2*time.Second, resign) != nil && s.Err() == nil {
 		p.doubt(key)
 		time.Sleep(100 * time.Millisecond)
 	}
