@@ -371,14 +371,7 @@ func heapGrowth(t *testing.T, n int, f func(i int)) int {
 func TestASilentMemberHoldsARequestUpForLessThanAThirdOfTheTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := etcdtest.New(t, etcdtest.WithMembers(3))
-		election := func(client *v3.Client) *concurrency.Election {
-			s, err := concurrency.NewSession(client, concurrency.WithTTL(12))
-			require.NoError(t, err)
-			return concurrency.NewElection(s, "x")
-		}
-		require.NoError(t, election(etcd.Client("leader")).Campaign(t.Context(), "leader"))
-		e := election(etcd.Client("a"))
-		synctest.Wait() // until it is connected to all three
+		e := behindALeader(t, etcd)
 		etcd.Link("a", 0).Swallow()
 		var longest time.Duration
 		for range 6 { // the client asks its members in turn
@@ -395,17 +388,24 @@ func TestARefusalComesThroughTheOneMemberOfThreeThatAnswersAlsoPastAStrayKey(t *
 	synctest.Test(t, func(t *testing.T) {
 		etcd := etcdtest.New(t, etcdtest.WithMembers(3))
 		etcd.Put("x/stray", "older than all candidates")
-		election := func(client *v3.Client) *concurrency.Election {
-			s, err := concurrency.NewSession(client, concurrency.WithTTL(12))
-			require.NoError(t, err)
-			return concurrency.NewElection(s, "x")
-		}
-		require.NoError(t, election(etcd.Client("leader")).Campaign(t.Context(), "leader"))
-		e := election(etcd.Client("a"))
-		synctest.Wait() // until it is connected to all three
+		e := behindALeader(t, etcd)
 		etcd.Link("a", 0, 2).SwallowReplies()
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		require.ErrorIs(t, e.TryCampaign(ctx, "a"), concurrency.ErrElectionNotLeader)
 	})
+}
+
+// behindALeader returns participant a's side, with a TTL of 12 s, of an election that
+// somebody else leads, when a is connected to all members.
+func behindALeader(t *testing.T, etcd *etcdtest.Etcd) *concurrency.Election {
+	election := func(participant string) *concurrency.Election {
+		s, err := concurrency.NewSession(etcd.Client(participant), concurrency.WithTTL(12))
+		require.NoError(t, err)
+		return concurrency.NewElection(s, "x")
+	}
+	require.NoError(t, election("leader").Campaign(t.Context(), "leader"))
+	e := election("a")
+	synctest.Wait()
+	return e
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/seed-da5263fb/concurrency/chaos/internal/check"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/fault"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/history"
-	"github.com/seed-da5263fb/concurrency/chaos/internal/journal"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/lane"
 	"github.com/seed-da5263fb/concurrency/chaos/internal/worker"
 )
@@ -190,25 +189,18 @@ func (r *Report) writeJournal(folder string) error {
 	defer f.Close()
 	enc := json.NewEncoder(f)
 	var errs error
+	write := func(kind string, entry any) { errs = errors.Join(errs, enc.Encode(map[string]any{kind: entry})) }
 	for _, ev := range r.record.Events {
-		errs = errors.Join(errs, enc.Encode(struct {
-			Event journal.Event `json:"event"`
-		}{ev}))
+		write("event", ev)
 	}
 	for _, c := range r.record.Changes {
-		errs = errors.Join(errs, enc.Encode(struct {
-			Change history.Change `json:"change"`
-		}{c}))
+		write("change", c)
 	}
 	for _, v := range r.record.Revocations {
-		errs = errors.Join(errs, enc.Encode(struct {
-			Revocation history.Revocation `json:"revocation"`
-		}{v}))
+		write("revocation", v)
 	}
 	for _, l := range r.record.Lives {
-		errs = errors.Join(errs, enc.Encode(struct {
-			Life check.Life `json:"life"`
-		}{l}))
+		write("life", l)
 	}
 	return errors.Join(errs, f.Close())
 }
