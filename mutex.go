@@ -5,6 +5,7 @@ package concurrency
 
 import (
 	"context"
+	"errors"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	v3 "go.etcd.io/etcd/client/v3"
@@ -34,7 +35,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 		if err == nil && !p.first {
 			p.hdr, err = m.wait(ctx, p.candidacy)
 		}
-		if err == ErrKeyDeleted {
+		if errors.Is(err, ErrKeyDeleted) {
 			err = ErrSessionExpired
 		}
 		return p, err

@@ -275,7 +275,7 @@ func (st *renewStream) send(ctx context.Context, send func(*attempt) error) {
 // them as sent; else how long that takes.
 //
 // An answer belongs to the oldest attempt at its lease: the server answers the
-// requests of a stream in their order, and etcd's proxy those for one lease.
+// requests of a stream in their order.
 func (st *renewStream) takeBatch() ([]*attempt, time.Duration) {
 	st.mu.Lock()
 	defer st.mu.Unlock()

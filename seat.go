@@ -80,7 +80,7 @@ type candidacy struct {
 	users     int
 	resigning int    // calls under way to delete the key
 	term      *Term  // of the leadership that was won last, nil before
-	watch     *watch // of the key, open since before it was won; nil if there is none, or the term has taken it
+	watch     *watch // of the key, since before it was won, for the term to take; nil if there is none
 }
 
 // contend returns the seat for key, as one more contender. It waits while the key
@@ -219,8 +219,13 @@ func (c *candidacy) leave() {
 	c.settleLocked()
 }
 
-// keep leaves an open watch of the key to the term that is won. It reports whether
-// there is use for it.
+// keptFor is how long a watch waits for the term to take it. Nobody reads it until
+// then, and the client piles up what it brings, which in the end is all that is
+// told on the stream that it shares with other watches.
+const keptFor = time.Second
+
+// keep leaves an open watch of the key to the term that is won, for keptFor. It
+// reports whether there is use for it.
 func (c *candidacy) keep(own *watch) bool {
 	c.session.mu.Lock()
 	defer c.session.mu.Unlock()
@@ -228,6 +233,7 @@ func (c *candidacy) keep(own *watch) bool {
 		return false
 	}
 	c.watch = own
+	time.AfterFunc(keptFor, func() { c.takeWatch().close() })
 	return true
 }
 

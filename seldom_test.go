@@ -42,6 +42,13 @@ func TestSeldom(t *testing.T) {
 		go func() { won <- e.Campaign(ctx, "a") }()
 		return won
 	}
+	// afterWaiting lets e lead after old.
+	afterWaiting := func(t *testing.T, old, e *concurrency.Election) {
+		won := campaign(t.Context(), e)
+		synctest.Wait()
+		require.NoError(t, old.Resign(t.Context()))
+		require.NoError(t, <-won)
+	}
 
 	cases := map[string]func(t *testing.T, etcd *etcdtest.Etcd){
 		"LeaderTellsThatEtcdRefusesToReadTheQueueBehindAStrayKey": func(t *testing.T, etcd *etcdtest.Etcd) {
@@ -271,6 +278,72 @@ func TestSeldom(t *testing.T) {
 			})
 			require.Less(t, grown, 5000, "a seat left behind is five objects")
 		},
+		"NothingIsWatchedForATermThatNobodyAsksFor": func(t *testing.T, etcd *etcdtest.Etcd) {
+			e := election(t, etcd.Client("a"))
+			afterWaiting(t, leader(t, etcd), e)
+			time.Sleep(time.Minute)
+			require.Empty(t, etcd.Watches(), "nobody would read what it brings")
+			term := e.Term()
+			_ = term.Done()
+			synctest.Wait()
+			etcd.Delete(e.Key())
+			synctest.Wait()
+			require.ErrorIs(t, term.Err(), concurrency.ErrKeyDeleted)
+		},
+		"NothingIsWatchedForASessionThatWasOrphanedWhileItWaited": func(t *testing.T, etcd *etcdtest.Etcd) {
+			s := session(t, etcd.Client("a"))
+			s.Orphan()
+			afterWaiting(t, leader(t, etcd), concurrency.NewElection(s, "x"))
+			time.Sleep(time.Minute)
+			require.Empty(t, etcd.Watches())
+		},
+		"NothingIsWatchedForATermThatIsAskedForWhenItIsOver": func(t *testing.T, etcd *etcdtest.Etcd) {
+			s := session(t, etcd.Client("a"))
+			e := concurrency.NewElection(s, "x")
+			afterWaiting(t, leader(t, etcd), e)
+			s.Orphan()
+			require.ErrorIs(t, e.Term().Err(), concurrency.ErrSessionOrphaned)
+			synctest.Wait()
+			require.Empty(t, etcd.Watches())
+		},
+		"ATermReadsItsKeyAtItsOwnPaceBesideAnObserver": func(t *testing.T, etcd *etcdtest.Etcd) {
+			client := etcd.Client("a")
+			e := election(t, client)
+			require.NoError(t, e.Campaign(t.Context(), "a"))
+			reads := func() int { // in the hour that follows
+				before := etcd.Requests("a")["Txn"]
+				time.Sleep(time.Hour)
+				return etcd.Requests("a")["Txn"] - before
+			}
+			_ = e.Term().Done()
+			alone := reads()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			for range 3 {
+				<-e.Observe(ctx) // it asks for signs of life, which come on all watches of the stream
+			}
+			require.InDelta(t, alone, reads(), float64(alone)/20)
+		},
+		"LocksThatWaitTellThatTheirSessionIsOverWhateverFailedBefore": func(t *testing.T, etcd *etcdtest.Etcd) {
+			require.NoError(t, concurrency.NewMutex(session(t, etcd.Client("leader")), "x").Lock(t.Context()))
+			client := etcd.Client("a")
+			kv := &leaderless{KV: client.KV}
+			client.KV = kv
+			s := session(t, client)
+			errs := make(chan error, 4)
+			for range cap(errs) {
+				go func() { errs <- concurrency.NewMutex(s, "x").Lock(t.Context()) }()
+			}
+			synctest.Wait()
+			own := etcd.Keys("x/")[1].Key
+			kv.yes.Store(true)
+			time.Sleep(25 * time.Second) // until each of them asks in vain whether its key stands
+			etcd.Delete(own)
+			kv.yes.Store(false)
+			for range cap(errs) {
+				require.ErrorIs(t, <-errs, concurrency.ErrSessionExpired)
+			}
+		},
 		"ALockerThatWaitsForAnotherOfItsSessionPanicsWhenTheClientCloses": func(t *testing.T, etcd *etcdtest.Etcd) {
 			client := etcd.Client("a")
 			s := session(t, client)
@@ -342,6 +415,29 @@ func (kv *readRefuser) Get(ctx context.Context, key string, opts ...v3.OpOption)
 		return nil, rpctypes.ErrPermissionDenied
 	}
 	return kv.KV.Get(ctx, key, opts...)
+}
+
+// leaderless is a KV that refuses transactions, for as long as it is told to, as
+// a member without a raft leader does.
+type leaderless struct {
+	v3.KV
+	yes atomic.Bool
+}
+
+func (kv *leaderless) Txn(ctx context.Context) v3.Txn { return leaderlessTxn{kv.KV.Txn(ctx), kv} }
+
+type leaderlessTxn struct {
+	v3.Txn
+	kv *leaderless
+}
+
+func (t leaderlessTxn) Then(ops ...v3.Op) v3.Txn { return leaderlessTxn{t.Txn.Then(ops...), t.kv} }
+
+func (t leaderlessTxn) Commit() (*v3.TxnResponse, error) {
+	if t.kv.yes.Load() {
+		return nil, rpctypes.ErrNoLeader
+	}
+	return t.Txn.Commit()
 }
 
 // heapGrowth returns how many objects more there are after n calls of f.

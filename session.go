@@ -218,7 +218,7 @@ func (s *Session) Close() error {
 	s.mu.Lock()
 	revoked, left := s.revoked, time.Until(s.deadline)
 	if s.deadline.IsZero() {
-		left = cmp.Or(s.ttl, defaultSessionTTL*time.Second)
+		left = defaultSessionTTL * time.Second
 	}
 	s.mu.Unlock()
 	if revoked {

@@ -34,7 +34,7 @@ func (st *seat) sweep() {
 	defer unbind()
 	s.mu.Lock()
 	c, unclear := st.current, st.unclear
-	st.unclear = false
+	st.unclear, st.trouble = false, nil
 	s.mu.Unlock()
 
 	again := func(err error) bool {

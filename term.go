@@ -118,6 +118,7 @@ func (t *Term) Context(parent context.Context) (context.Context, context.CancelF
 func (t *Term) watchKey() {
 	c, s := t.candidacy, t.candidacy.session
 	w := c.takeWatch()
+	defer func() { w.close() }() // also that of a term which is over already
 	for failures := 0; t.ctx.Err() == nil; {
 		var err error
 		if w == nil {
@@ -134,20 +135,35 @@ func (t *Term) watchKey() {
 				break
 			}
 			failures = 0
-			select {
-			case resp, ok := <-w.events():
-				// A deletion after the read is that of this key: no need to ask, while
-				// the next leader takes over.
-				if err = watchErr(resp, ok); hasDeletion(resp, c.rev) {
-					_ = c.over()
-				}
-			case <-time.After(s.recheck()):
-			case <-t.ctx.Done():
-			}
+			err = t.listen(w)
 		}
 		w.close()
 		w = nil
 		failures++
 		_ = sleep(t.ctx, retryDelay(failures))
+	}
+}
+
+// listen returns nil when the key has to be read again, or the term is over, and
+// an error when w has failed.
+func (t *Term) listen(w *watch) error {
+	c := t.candidacy
+	due := time.After(c.session.recheck()) // whatever else the watch's stream brings
+	for {
+		select {
+		case resp, ok := <-w.events():
+			// A deletion after the read is that of this key: no need to ask, while
+			// the next leader takes over.
+			if hasDeletion(resp, c.rev) {
+				_ = c.over()
+			}
+			if err := watchErr(resp, ok); err != nil {
+				return err
+			}
+		case <-due:
+			return nil
+		case <-t.ctx.Done():
+			return nil
+		}
 	}
 }
