@@ -292,7 +292,7 @@ func (o *observed) run(ctx context.Context) {
 }
 
 // checkObserver sees that an observer saw all changes from some point on, in
-// order; where etcd compacted, some may be missing, but none out of order.
+// order, except for some of those before a compaction.
 func (w *world) checkObserver(o *observed, changes []change) {
 	if len(o.saw) == 0 {
 		w.problem("observer %s of %q saw nothing", o.who, o.name)
@@ -311,8 +311,8 @@ func (w *world) checkObserver(o *observed, changes []change) {
 			w.problem("observer %s of %q saw %+v, which is not in the history or out of order", o.who, o.name, c)
 			return
 		}
-		if at > 0 && i > 0 && !w.compacted {
-			w.problem("observer %s of %q missed %+v", o.who, o.name, changes[next])
+		if at > 0 && i > 0 && changes[next+at-1].rev > w.compactedTo {
+			w.problem("observer %s of %q missed %+v", o.who, o.name, changes[next+at-1])
 			return
 		}
 		next += at + 1

@@ -125,8 +125,8 @@ func (w *world) fault(rng *rand.Rand, participants int) {
 		}
 	case 22:
 		w.log("fault: compaction")
-		w.compacted = true
-		_ = w.etcd.Compact(0)
+		w.compactedTo = w.etcd.Rev()
+		_ = w.etcd.Compact(w.compactedTo)
 	case 24, 25, 26:
 		// The answer to the next entering transaction, or whatever comes first.
 		does("drop reply of a Txn", func() { link.DropReplySilently(etcdtest.Method("Txn")) })

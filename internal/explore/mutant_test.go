@@ -68,6 +68,7 @@ var known = []mutant{
 	{"TheObserverSkipsDeletions", []edit{{"observe.go", `		} else {
 			delete(o.table, string(ev.Kv.Key))`, `		} else if ev.Type == mvccpb.Event_PUT {
 			delete(o.table, string(ev.Kv.Key))`}}},
+	{"TheObserverGoesOnFromNowAfterACompaction", []edit{{"observe.go", `o.rev, o.from = 0, resp.CompactRevision`, `o.rev, o.from = 0, 0`}}},
 	{"TheFenceIsOnTheWrongRevision", []edit{{"term.go", `return v3.Compare(v3.CreateRevision(t.candidacy.key), "=", t.candidacy.rev)`, `return v3.Compare(v3.ModRevision(t.candidacy.key), ">", t.candidacy.rev-1)`}}},
 	{"CleaningUpDeletesTheKeyOfASibling", []edit{{"seat.go", `return st.contenders > 0 || st.current != nil && st.current.users > 0`, `return st.contenders > 0 || st.current != nil && st.current.users > 1`}}},
 }

@@ -39,8 +39,8 @@ type world struct {
 	start time.Time
 	stop  context.Context // ends when no participant shall begin anything new
 
-	watchedTo int64 // the revision up to which the observers observed
-	compacted bool  // updates may be lost to a compaction
+	watchedTo   int64 // the revision up to which the observers observed
+	compactedTo int64 // the revision that etcd was compacted at last, 0 if never
 
 	mu        sync.Mutex
 	trace     []entry
