@@ -83,6 +83,9 @@ func (c *connection) fromEnvironment(flags *pflag.FlagSet) error {
 			return fmt.Errorf("%s=%s: give what --%s takes (%s)", variable(name), value, name, flags.Lookup(name).Value.Type())
 		}
 	}
+	if os.Getenv("ETCDCTL_DISCOVERY_SRV") != "" && !flags.Changed("endpoints") {
+		return errors.New("ETCDCTL_DISCOVERY_SRV is set, but elect does not look members up in DNS: give --endpoints or ETCDCTL_ENDPOINTS")
+	}
 	for i, e := range c.endpoints {
 		c.endpoints[i] = strings.TrimSpace(e)
 		if c.endpoints[i] == "" {

@@ -88,6 +88,16 @@ func TestAFlagCountsMoreThanItsVariable(t *testing.T) {
 	require.Equal(t, []string{"here:1"}, c.endpoints)
 }
 
+func TestDiscoveryByDNSIsRefusedAndNotPassedOver(t *testing.T) {
+	var c connection
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	c.register(flags)
+	t.Setenv("ETCDCTL_DISCOVERY_SRV", "example.org")
+	require.ErrorContains(t, c.fromEnvironment(flags), "give --endpoints")
+	t.Setenv("ETCDCTL_ENDPOINTS", "there:1")
+	require.NoError(t, c.fromEnvironment(flags))
+}
+
 func TestNobodyAtTheEndpoint(t *testing.T) {
 	t.Parallel()
 	free, err := freeURL()

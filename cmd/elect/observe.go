@@ -24,8 +24,8 @@ func newObserveCommand(g *global) *cobra.Command {
   says    who leads has proclaimed another value
   vacant  nobody leads
 
-It goes on while etcd restarts or cannot be reached, and then tells what it missed,
-or, if etcd has compacted that away, who leads now. To notice that etcd is back can
+It goes on while etcd restarts or cannot be reached, and then tells what it missed;
+of what etcd has compacted away, who led at the end of it. To notice that etcd is back can
 take it half a minute. The times are those at which elect heard of the changes. It
 is one watch, and sends nothing at a change.
 

@@ -64,7 +64,8 @@ func newRootCommand(g *global) *cobra.Command {
 
 How etcd is reached is told by the same flags as etcdctl's, and the same
 environment variables: ETCDCTL_ and the flag's name in capitals, with _ for -, as
-ETCDCTL_ENDPOINTS. A flag counts more than its variable.
+ETCDCTL_ENDPOINTS. A flag counts more than its variable. Members are not looked up
+in DNS (--discovery-srv), nor are passwords asked for.
 
 ` + exitHelp(exitOK, exitFailed, exitUsage, exitEtcd, exitNoLeader, exitInterrupted) + `
 
