@@ -48,7 +48,7 @@ compat: ## run etcd's own published tests on this package
 	$(GO) run ./internal/compat
 
 .PHONY: servers
-servers: ## run the integration tests against real etcd servers, 3.5 to 3.7
+servers: ## run what can depend on the server's version against real etcd 3.5 to 3.7
 	$(GO) run ./internal/servers -minors $(SERVERS_MINORS) -run '$(SERVERS_RUN)'
 
 # The folders that are modules of their own, so that what they need stays out of

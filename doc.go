@@ -69,9 +69,11 @@
 //  6. First come, first led. Succession follows the order of entry.
 //
 //  7. Observers see it all. Every leader and every proclamation since the start, in
-//     order, never backwards, across compaction, reconnects and the loss of members; a
-//     reader that falls behind by more than 512 updates skips ahead to the newest.
-//     The channel of Observe closes only when its context or the client ends.
+//     order, never backwards, across compaction, reconnects and the loss of members.
+//     Of what etcd compacted before they could have it they see who led at the end
+//     of it, and a reader that falls behind by more than 512 updates skips ahead to
+//     the newest. The channel of Observe closes only when its context or the client
+//     ends.
 //
 //  8. State tells the truth. A candidate is no leader: until it has won, Key is empty,
 //     Rev is 0 and Proclaim fails. After a failed Resign or Unlock the state stands,

@@ -117,7 +117,7 @@ var guarantee7 = &guarantee{7, "Observers see it all", []guaranteeCase{
 			}
 			return nil
 		},
-		original: givesUp, does: "its channel closes, without a reason", ours: "goes on with the newest",
+		original: givesUp, does: "its channel closes, without a reason", ours: "goes on from the oldest revision that etcd still has",
 	},
 	{
 		says: "A member's restart hides nothing from an observer", on: onBoth, members: 3, own: true,

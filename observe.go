@@ -29,8 +29,8 @@ const maxBehind = 512
 //
 // It goes on over reconnects, compactions and the loss of members. The exceptions
 // to "none left out": a reader that is more than 512 updates behind skips ahead to
-// the newest one, and what etcd compacted away while it could not be reached is
-// not told, but who leads then is. The channel closes only when ctx or the
+// the newest one, and of what etcd compacted away before it could be seen only
+// who led at the end of it is told. The channel closes only when ctx or the
 // client ends. It does not need the session to be alive.
 //
 // An observer is one watch: at a handover it sends no request.

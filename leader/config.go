@@ -114,7 +114,8 @@ type Hooks struct {
 	// NewLeader is called with each leader that is seen, also when it is this
 	// process.
 	NewLeader func(concurrency.Candidate)
-	// Error is called with each failure that the Runner goes on after.
+	// Error is called with each failure that the Runner goes on after, and with each
+	// overrun.
 	Error func(error)
 }
 

@@ -66,7 +66,7 @@ type Status struct {
 }
 
 // Health returns nil if the Runner does what it is there for: leads, waits for its
-// turn, or stays out on purpose, in touch with etcd. Else it returns why not: it
+// turn, stays out on purpose or holds off, in touch with etcd. Else it returns why not: it
 // does not run, has no lease or no place in the queue, has heard nothing from
 // etcd for longer than the lease lives, has lost its term, or fails its health check.
 func (s Status) Health() error { return s.problem }
