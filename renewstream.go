@@ -107,9 +107,11 @@ func (r *renewals) ask(lease v3.LeaseID, slack time.Duration, before *attempt, u
 	a := &attempt{stream: st, lease: lease, by: time.Now().Add(slack), notify: notify}
 	st.users++
 	st.queue = append(st.queue, a)
-	select {
-	case st.wake <- struct{}{}:
-	default:
+	if a.by.Before(st.next) {
+		select {
+		case st.wake <- struct{}{}:
+		default:
+		}
 	}
 	return a
 }
@@ -162,9 +164,10 @@ func (r *renewals) sort(attempts []*attempt) (answered, open []*attempt) {
 type renewStream struct {
 	*renewals
 	cancel context.CancelFunc
-	wake   chan struct{} // has a value when the queue has changed
+	wake   chan struct{} // has a value when the queue has to be looked at before next
 	users  int
 	queue  []*attempt                // not sent yet
+	next   time.Time                 // when send looks at the queue by itself
 	sent   map[v3.LeaseID][]*attempt // not answered yet, in the order of sending
 	failed bool
 }
@@ -280,12 +283,14 @@ func (st *renewStream) takeBatch() ([]*attempt, time.Duration) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.queue = slices.DeleteFunc(st.queue, func(a *attempt) bool { return a.dropped })
+	now := time.Now()
+	st.next = now.Add(time.Hour)
 	if len(st.queue) == 0 {
 		return nil, time.Hour
 	}
-	now := time.Now()
 	first := slices.MinFunc(st.queue, func(a, b *attempt) int { return a.by.Compare(b.by) })
 	if first.by.After(now) {
+		st.next = first.by
 		return nil, first.by.Sub(now)
 	}
 	batch := st.queue

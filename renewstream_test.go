@@ -53,6 +53,17 @@ func TestRenewalsOfAClient(t *testing.T) {
 			}
 			require.LessOrEqual(t, len(sent), 7, "one batch for each twentieth of the TTL")
 		},
+		"DoNotWaitForThoseThatHaveMoreTime": func(t *testing.T, w clientWorld) {
+			for range 10 { // each may be put off for 3 s
+				w.open(concurrency.WithTTL(60))
+				time.Sleep(1500 * time.Millisecond)
+			}
+			s := w.open(concurrency.WithTTL(2))
+			for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+				// All but a third of the TTL, for which it waits, and a twentieth.
+				require.Greater(t, time.Until(s.Deadline()), 1200*time.Millisecond)
+			}
+		},
 		"EachCountFromTheirOwnSending": func(t *testing.T, w clientWorld) {
 			w.etcd.Link("a").Delay(200*time.Millisecond, 0)
 			a, b := w.open(), w.open(concurrency.WithTTL(9))
