@@ -327,8 +327,7 @@ func TestSeldom(t *testing.T) {
 		"LocksThatWaitTellThatTheirSessionIsOverWhateverFailedBefore": func(t *testing.T, etcd *etcdtest.Etcd) {
 			require.NoError(t, concurrency.NewMutex(session(t, etcd.Client("leader")), "x").Lock(t.Context()))
 			client := etcd.Client("a")
-			kv := &leaderless{KV: client.KV}
-			client.KV = kv
+			kv := tapInto(client)
 			s := session(t, client)
 			errs := make(chan error, 4)
 			for range cap(errs) {
@@ -336,10 +335,10 @@ func TestSeldom(t *testing.T) {
 			}
 			synctest.Wait()
 			own := etcd.Keys("x/")[1].Key
-			kv.yes.Store(true)
+			kv.intercept(func(func() error) error { return rpctypes.ErrNoLeader })
 			time.Sleep(25 * time.Second) // until each of them asks in vain whether its key stands
 			etcd.Delete(own)
-			kv.yes.Store(false)
+			kv.intercept(func(send func() error) error { return send() })
 			for range cap(errs) {
 				require.ErrorIs(t, <-errs, concurrency.ErrSessionExpired)
 			}
@@ -415,29 +414,6 @@ func (kv *readRefuser) Get(ctx context.Context, key string, opts ...v3.OpOption)
 		return nil, rpctypes.ErrPermissionDenied
 	}
 	return kv.KV.Get(ctx, key, opts...)
-}
-
-// leaderless is a KV that refuses transactions, for as long as it is told to, as
-// a member without a raft leader does.
-type leaderless struct {
-	v3.KV
-	yes atomic.Bool
-}
-
-func (kv *leaderless) Txn(ctx context.Context) v3.Txn { return leaderlessTxn{kv.KV.Txn(ctx), kv} }
-
-type leaderlessTxn struct {
-	v3.Txn
-	kv *leaderless
-}
-
-func (t leaderlessTxn) Then(ops ...v3.Op) v3.Txn { return leaderlessTxn{t.Txn.Then(ops...), t.kv} }
-
-func (t leaderlessTxn) Commit() (*v3.TxnResponse, error) {
-	if t.kv.yes.Load() {
-		return nil, rpctypes.ErrNoLeader
-	}
-	return t.Txn.Commit()
 }
 
 // heapGrowth returns how many objects more there are after n calls of f.

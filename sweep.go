@@ -149,10 +149,8 @@ func (c *candidacy) resign(ctx context.Context) (*pb.ResponseHeader, error) {
 	if c.term != nil {
 		c.term.stop(ErrResigned)
 	}
-	own := c.watch // that no term has taken: what it would tell is of no use
-	c.watch = nil
 	c.session.mu.Unlock()
-	own.close()
+	c.takeWatch().close() // what it would tell is of no use
 	defer func() {
 		c.session.mu.Lock()
 		defer c.session.mu.Unlock()
